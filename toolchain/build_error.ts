@@ -1,0 +1,4 @@
+/** A source that cannot be built; the message names file and line where they are known, and what is wrong. */
+export class BuildError extends Error {
+  override name = "BuildError";
+}
