@@ -4,7 +4,8 @@
  *
  * A page's operations are found by offset, kind of code (32-bit, flat) and the EIP of its first byte, since
  * an operation holds its EIP. Direct jumps are linked within a page only: between pages the mapping may
- * change, and the jump caches, which are emptied then, know the way.
+ * change, and the jump caches, which are emptied then, know the way. For the same reason an instruction
+ * that reaches into the next page is in the jump caches only.
  */
 import type { Instruction } from "../isa/instruction.ts";
 import type { Row } from "../isa/row.ts";
@@ -46,6 +47,7 @@ const PAGE = 4096;
 const LONGEST_BLOCK = 64; // instructions
 const OPERATIONS_PER_INSTRUCTION = 3; // breakpoint, address, the instruction itself
 const GRANULE_SHIFT = 5; // writes are compared with code in units of 32 bytes
+const MOST_TABLES = 4096; // 16 KiB each
 
 /** What decoding depends on besides the bytes. */
 export interface CodeKind {
@@ -69,8 +71,6 @@ interface CodePage {
   readonly tables: Table[];
   /** A bit for each granule that holds translated bytes. */
   readonly granules: Uint32Array;
-  /** Pages whose last instruction reaches into this one. */
-  readonly before: Set<number>;
 }
 
 /** Where code is read from. */
@@ -97,6 +97,7 @@ export class CodeCache {
   #instructions: Instruction[] = [];
   #filled: number[] = []; // jump cache entries, as word indices
   #free = OPERATIONS;
+  #tableCount = 0;
   #breakpoints: ReadonlySet<number> = new Set();
 
   /** A cache whose handlers are numbered by `handlers` (form keys). */
@@ -137,19 +138,21 @@ export class CodeCache {
   lookUp(eip: number, kind: CodeKind, user: boolean): number {
     const linear = (this.#state.get(SEGMENT_BASE + 4 * CS) + eip) >>> 0;
     const physAddr = this.#paging.translate(linear, false, user), offset = physAddr & (PAGE - 1);
+    if (this.#tableCount >= MOST_TABLES) this.clear();
     const table = this.#table(physAddr >>> 12, (eip - offset) >>> 0, kind);
     const operation = table.operations[offset] ||
       this.#translate(table, eip, linear, physAddr, user);
     const entry = (this.#state.get(JUMP_CACHE) >> 2) + 2 * (eip & (JUMP_CACHE_ENTRIES - 1));
-    this.#filled.push(entry);
+    if (this.#isEmptyJump(entry)) this.#filled.push(entry);
     this.#state.words[entry] = eip;
     this.#state.words[entry + 1] = operation;
     return operation;
   }
 
-  /** Lets the direct jump at `from` go to `to` without a look-up, if both lie in one page. */
+  /** Lets the direct jump at `from` go to `to` without a look-up, if both lie wholly in one page. */
   link(from: number, to: number): void {
     const target = this.#word(from, "target") >>> 0;
+    if ((target & (PAGE - 1)) > PAGE - LONGEST) return; // it may reach into the next page
     if (target !== this.eip(to) || (this.eip(from) ^ target) >>> 12 !== 0) return;
     if (this.#word(from, "next") >>> 0 > (this.eip(from) | (PAGE - 1)) + 1) return; // it reaches into the next page
     if ((this.#state.get(SEGMENT_BASE + 4 * CS) & (PAGE - 1)) !== 0) return; // pages of EIP are not pages of memory
@@ -168,10 +171,15 @@ export class CodeCache {
     this.#state.words[entry] = (entry >> 1 & (JUMP_CACHE_ENTRIES - 1)) ^ 1;
   }
 
+  #isEmptyJump(entry: number): boolean {
+    return ((this.#state.words[entry] ^ (entry >> 1)) & (JUMP_CACHE_ENTRIES - 1)) !== 0;
+  }
+
   /** Forgets all code. */
   clear(): void {
     for (const page of this.#pages.keys()) this.#paging.setCodePage(page, false);
     this.#pages.clear();
+    this.#tableCount = 0;
     this.#instructions = [];
     this.#free = OPERATIONS;
     this.forgetJumps();
@@ -188,11 +196,8 @@ export class CodeCache {
 
   #forget(page: CodePage): void {
     this.#pages.delete(page.number);
+    this.#tableCount -= page.tables.length;
     this.#paging.setCodePage(page.number, false);
-    for (const before of page.before) {
-      const other = this.#pages.get(before);
-      if (other) this.#forget(other);
-    }
   }
 
   #page(number: number): CodePage {
@@ -202,7 +207,6 @@ export class CodeCache {
       number,
       tables: [],
       granules: new Uint32Array(PAGE >> GRANULE_SHIFT >> 5),
-      before: new Set<number>(),
     };
     this.#pages.set(number, page);
     this.#paging.setCodePage(number, true);
@@ -217,6 +221,7 @@ export class CodeCache {
     }
     const table = { origin, code32, flat, limit, operations: new Uint32Array(PAGE) };
     tables.push(table);
+    this.#tableCount++;
     return table;
   }
 
@@ -247,7 +252,7 @@ export class CodeCache {
         if (at !== source.offset) break;
         throw new Fault(GP, 0);
       }
-      table.operations[at] = this.#free;
+      if (at + instruction.length <= PAGE) table.operations[at] = this.#free; // CODE_CACHE-6
       this.#mark(source.physPage, at, instruction.length);
       this.#emit(instruction, table.flat, (linear + at - source.offset) >>> 0);
       at += instruction.length;
@@ -272,7 +277,6 @@ export class CodeCache {
     joined.set(source.bytes.subarray(from, from + inFirst));
     joined.set(second.bytes.subarray(second.start, second.start + LONGEST - inFirst), inFirst);
     const instruction = decode(joined, 0, LONGEST, eip, code32)!;
-    this.#page(second.physPage).before.add(source.physPage);
     this.#mark(second.physPage, 0, Math.max(1, instruction.length - inFirst));
     return instruction;
   }

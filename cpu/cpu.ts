@@ -12,7 +12,7 @@ import { Fault, Unmodelled } from "./fault.ts";
 import { handlers, instantiate, interpreterModule, type Run } from "./interpreter.ts";
 import { raise, type Source, type TripleFault } from "./interrupts.ts";
 import { JUMP_CACHE_ENTRIES, OPERATION_BYTES } from "./operation.ts";
-import { Paging } from "./paging.ts";
+import { Paging, type PagingState } from "./paging.ts";
 import { isBig, isFlat } from "./segments.ts";
 import {
   CPL,
@@ -39,6 +39,7 @@ import {
   REMAINING,
   SEGMENT_BASE,
   SEGMENT_LIMIT,
+  SHADOW,
   SS,
   State,
   STOPPED,
@@ -54,6 +55,8 @@ import { systemInstructions } from "./system.ts";
 const LONGEST_RUN = 200_000;
 const DR6 = 512 + 24; // MSR + 24: see cpu/control.ts
 const DR6_BS = 0x4000; // single-step
+const SOFTWARE_INTERRUPTS: ReadonlySet<string> = new Set(["int", "int1", "int3", "into"]);
+const THIS_AND_NEXT = 2; // instructions that interrupts wait for
 
 /** The I/O port space. */
 export interface Ports {
@@ -104,6 +107,18 @@ export type CpuStop =
   /** Something that this processor does not have. */
   | { readonly kind: "unmodelled"; readonly what: string };
 
+/** What the processor remembers outside its registers, which are in memory. */
+export interface CpuSaved {
+  /** Instructions retired since reset. */
+  readonly retired: number;
+  /** It waits for an interrupt. */
+  readonly halted: boolean;
+  /** The level of the INTR pin. */
+  readonly interruptLine: boolean;
+  /** The TLB and A20. */
+  readonly paging: PagingState;
+}
+
 /** The processor. */
 export class Cpu implements SystemContext {
   /** Registers. */
@@ -124,10 +139,11 @@ export class Cpu implements SystemContext {
   #kind: CodeKind = { code32: true, flat: false, limit: 0 };
   #codeBase = 0;
   #interruptLine = false;
-  #held = false; // interrupts wait for one more instruction
   #halted = false;
   #jumped = false;
   #skipBreakpoint = false;
+  /** A single-step trap follows the present instruction. */
+  #steps = false;
   /** A direct jump whose target was not known, or 0. */
   #linkFrom = 0;
   /** The operation at EIP if it is known, else 0; valid in the code cache's generation. */
@@ -185,9 +201,31 @@ export class Cpu implements SystemContext {
 
   /** Call this after registers, control registers or memory were changed from outside while it does not run. */
   changed(): void {
+    this.#linkFrom = 0;
     this.paging.refill();
     this.#code.clear();
     this.modeChanged();
+  }
+
+  /** What {@link restore} takes back, together with the memory. */
+  save(): CpuSaved {
+    return {
+      retired: this.#retired,
+      halted: this.#halted,
+      interruptLine: this.#interruptLine,
+      paging: this.paging.state(),
+    };
+  }
+
+  /** Goes on from what {@link save} gave; the memory must be as it was then. */
+  restore(saved: CpuSaved): void {
+    this.#retired = saved.retired;
+    this.#halted = saved.halted;
+    this.#interruptLine = saved.interruptLine;
+    this.#stop = undefined;
+    this.#skipBreakpoint = false;
+    this.paging.restore(saved.paging);
+    this.changed();
   }
 
   /** Executes until `limit` instructions have retired since reset, or something else stops it. */
@@ -206,18 +244,26 @@ export class Cpu implements SystemContext {
   /** What may happen between two instructions. */
   #between(): CpuStop | undefined {
     if (this.#retired >= this.limit) return { kind: "limit" };
-    if (this.#interruptLine && !this.#held && this.state.eflags & IF) this.#interrupt();
+    if (this.#interruptLine && !this.#shadowed && this.state.eflags & IF) this.#interrupt();
     return this.#halted ? { kind: "halt" } : this.#stop;
   }
 
+  /** Interrupts wait for the next instruction, or the one after it. */
+  get #shadowed(): boolean {
+    return this.state.get(SHADOW) !== 0;
+  }
+
   #interrupt(): void {
-    this.#halted = false;
     this.#deliver(this.#acknowledge(), NO_CODE, "external");
   }
 
   #deliver(vector: number, code: number, source: Source): void {
     this.#hooks.delivered?.(vector, code, source);
+    this.#halted = false;
+    this.#skipBreakpoint = false;
+    this.#linkFrom = 0;
     this.#next = 0;
+    this.state.set(SHADOW, 0);
     try {
       const shutdown = raise(this, vector, code, source);
       if (shutdown) this.#stop = { kind: "shutdown", fault: shutdown };
@@ -229,28 +275,31 @@ export class Cpu implements SystemContext {
   /** Executes some instructions: one, if something must happen after it. */
   #execute(): void {
     const stepping = (this.state.eflags & TF) !== 0, before = this.#retired;
-    const single = stepping || (this.#held && this.#interruptLine);
-    this.#held = false;
+    const single = stepping || (this.#shadowed && this.#interruptLine);
     const operation = this.#operation();
     if (operation === 0) return; // the fetch faulted
-    const count = single ? 1 : Math.min(this.limit - this.#retired, LONGEST_RUN);
-    this.#compiled(operation, count);
-    if (stepping && this.#retired > before && !this.#stop) this.#singleStep();
+    this.#steps = stepping;
+    this.#compiled(operation, single ? 1 : Math.min(this.limit - before, LONGEST_RUN));
+    if (this.#retired === before) return;
+    if (this.#shadowed) this.state.set(SHADOW, this.state.get(SHADOW) - 1);
+    if (this.#steps && !this.#stop) this.#singleStep();
   }
 
   #singleStep(): void {
     this.state.set(DR6, this.state.get(DR6) | DR6_BS);
-    if (this.state.eflags & TF) this.#deliver(DB, NO_CODE, "exception");
+    this.#deliver(DB, NO_CODE, "exception");
   }
 
   /** The operation at EIP, or 0 after a fault. */
   #operation(): number {
     const skip = this.#skipBreakpoint;
     this.#skipBreakpoint = false;
-    if (this.#next !== 0 && this.#generation === this.#code.generation) return this.#next;
+    const { state } = this, isCurrent = this.#generation === this.#code.generation;
+    if (this.#next !== 0 && isCurrent && !skip) return this.#next;
     try {
-      const { state } = this, operation = this.#code.lookUp(state.eip, this.#kind, state.cpl === 3);
-      if (this.#linkFrom !== 0) this.#code.link(this.#linkFrom, operation);
+      const operation = this.#code.lookUp(state.eip, this.#kind, state.cpl === 3);
+      const isLinkable = this.#generation === this.#code.generation; // it may have made room
+      if (this.#linkFrom !== 0 && isLinkable) this.#code.link(this.#linkFrom, operation);
       this.#linkFrom = 0;
       return skip ? this.#code.behindBreakpoint(operation) : operation;
     } catch (reason) {
@@ -306,10 +355,17 @@ export class Cpu implements SystemContext {
       return this.#caught(reason);
     }
     this.#retired++;
+    if (this.#endsStep(instruction.row.mnemonic)) this.#steps = false;
     if (control) this.#reportControl(control);
     if (this.#jumped) return;
     this.#advance(instruction);
     if (this.#generation === this.#code.generation) this.#next = operation + OPERATION_BYTES;
+  }
+
+  /** The instruction that was just executed has no single-step trap after it (CPU-9). */
+  #endsStep(mnemonic: string): boolean {
+    if (this.#jumped) return SOFTWARE_INTERRUPTS.has(mnemonic);
+    return this.state.get(SHADOW) === THIS_AND_NEXT && mnemonic !== "sti"; // it loaded SS
   }
 
   #advance({ eip, length }: Instruction): void {
@@ -361,7 +417,7 @@ export class Cpu implements SystemContext {
 
   /** See {@link SystemContext}. */
   holdInterrupts(): void {
-    this.#held = true;
+    this.state.set(SHADOW, THIS_AND_NEXT);
   }
 
   /** See {@link SystemContext}. */

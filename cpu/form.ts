@@ -20,7 +20,7 @@ export function isBranch(row: Row): boolean {
   return row.operands[0] === "rel8" || row.operands[0] === "relv";
 }
 
-const ENDS = names("jmp call ret jmpf callf retf int int1 int3 into iret ud2 undefined toolong");
+const ENDS = names("jmp call ret jmpf callf retf int int1 int3 iret ud2 undefined toolong");
 
 /** What follows the row's instruction in memory is not what is executed after it, or need not be code. */
 export function endsBlock(row: Row): boolean {

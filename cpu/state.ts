@@ -42,6 +42,8 @@ export const CR0 = 300, CR2 = 304, CR3 = 308, CR4 = 312;
 export const GDTR = 316, IDTR = 324, LDTR = 332, TR = 348;
 /** Current privilege level. */
 export const CPL = 364;
+/** External interrupts wait until this many more instructions have completed (STI, MOV SS). */
+export const SHADOW = 368;
 /** Where model-specific registers and the like begin; the rest of the page is free. */
 export const MSR = 512;
 
@@ -62,7 +64,7 @@ export const Exit = {
 } as const;
 
 /** No error code belongs to the fault. */
-export const NO_CODE = -1;
+export const NO_CODE: number = -1;
 
 /** Host addresses in the WebAssembly memory. */
 export const JUMP_CACHES = 0x10000; // two, 32 KiB each: supervisor, user

@@ -59,7 +59,7 @@ const CHARACTERS = 0x4000; // in 32 KB: addresses wrap here
 const MODE_3 = {
   crtc: "5f4f50825581bf1f004f0d0e00000000 9c8e8f281f96b9a3ff",
   sequencer: "0300030002",
-  graphics: "0000000000100e00ff",
+  graphics: "0000000000100e0fff",
   attribute: "0001020304051407 38393a3b3c3d3e3f 0c000f0800",
   misc: 0x67,
 };

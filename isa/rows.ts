@@ -152,7 +152,10 @@ export const rows: readonly Row[] = [
   row("0f b0 /r cmpxchg rm8 r8", moves.cmpxchg),
   row("0f b1 /r cmpxchg rmv rv", moves.cmpxchg),
   row("0f c7 /1 cmpxchg8b m64", moves.cmpxchg8b),
-  row("0f 1f /r nop rmv", moves.nop),
+  ...[0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f].map((opcode) =>
+    // reserved for hints
+    row(`0f ${hex(opcode)} /r nop rmv`, moves.nop)
+  ),
   row("d7 xlat", moves.xlat),
   row("50+ push rv", moves.push),
   row("6a push imm8s", moves.push),

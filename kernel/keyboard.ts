@@ -78,7 +78,7 @@ export function keyboard_handler(): void {
 }
 
 function handleExtended(code: u8): void {
-  extended = false; // KEYBOARD-7: E0 2A and E0 36 are not shift keys
+  extended = false; // KERNEL-KEYBOARD-7: E0 2A and E0 36 are not shift keys
   if (code == KEYPAD_ENTER || code == KEYPAD_SLASH) handleKey(code);
 }
 
@@ -109,7 +109,7 @@ function characterOf(key: u8): u8 {
 }
 
 function enqueue(c: u8): void {
-  if (c == NONE || queueTail - queueHead == QUEUE_SIZE) return; // KEYBOARD-5: the newest is lost
+  if (c == NONE || queueTail - queueHead == QUEUE_SIZE) return; // KERNEL-KEYBOARD-5: the newest is lost
   store<u8>(queue + (queueTail++ % QUEUE_SIZE), c);
 }
 

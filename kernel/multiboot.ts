@@ -75,7 +75,7 @@ export function regionEnd(region: usize): u32 {
   const base = load<u32>(region + REGION_BASE);
   const end = base + load<u32>(region + REGION_LENGTH);
   const highWords = load<u32>(region + REGION_BASE + 4) | load<u32>(region + REGION_LENGTH + 4);
-  if (highWords != 0 || end < base) return FRAME_LIMIT; // MULTIBOOT-4: it reaches 4 GB
+  if (highWords != 0 || end < base) return FRAME_LIMIT; // KERNEL-MULTIBOOT-4: it reaches 4 GB
   return isAvailable(region) ? end >> PAGE_SHIFT : frameAbove(end);
 }
 

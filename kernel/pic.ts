@@ -43,7 +43,7 @@ export function pic_set_mask(irq: u32): void {
   outb(port, inb(port) | bit(irq));
 }
 
-/** Unmasks an IRQ, 0 to 15, and the cascade when it comes through the slave (PIC-5). */
+/** Unmasks an IRQ, 0 to 15, and the cascade when it comes through the slave (KERNEL-PIC-5). */
 export function pic_clear_mask(irq: u32): void {
   const port = dataPort(irq);
   outb(port, inb(port) & ~bit(irq));

@@ -30,7 +30,7 @@ const LSR_THRE: u8 = 0x20; // transmit holding register empty
 
 const DIVISOR_9600: u8 = 12; // 115,200 / 9,600
 const TEST_BYTE: u8 = 0xae;
-const POLL_LIMIT: u32 = 200000; // SERIAL-6: several byte times at 9600 baud, never for ever
+const POLL_LIMIT: u32 = 200000; // KERNEL-SERIAL-6: several byte times at 9600 baud, never for ever
 const IRQ: u32 = 4;
 
 const QUEUE_SIZE: u32 = 256;
@@ -71,7 +71,7 @@ export function serial_is_transmit_empty(port: u16): u32 {
   return (inb(port + LSR) & LSR_THRE) != 0 ? 1 : 0;
 }
 
-/** Sends one byte; a transmitter that stays busy loses it (SERIAL-6). */
+/** Sends one byte; a transmitter that stays busy loses it (KERNEL-SERIAL-6). */
 export function serial_putchar(port: u16, c: u8): void {
   if (waitFor(port, LSR_THRE)) outb(port + DATA, c);
 }
@@ -106,7 +106,7 @@ export function serial_getchar(port: u16): u8 {
   if (port != COM1) return serial_received(port) != 0 ? inb(port + DATA) : 0;
   const interruptible = (read_eflags() & 0x200) != 0;
   cli(); // the queue is shared with the handler
-  serial_handler(); // SERIAL-9: bytes that found the queue full still wait in the FIFO
+  serial_handler(); // KERNEL-SERIAL-9: bytes that found the queue full still wait in the FIFO
   const c: u8 = queueHead != queueTail ? load<u8>(queue + (queueHead++ % QUEUE_SIZE)) : 0;
   if (interruptible) sti();
   return c;

@@ -13,29 +13,26 @@ const housekeeping: ReadonlySet<number> = new Set([
 /** Instructions after which a guest that did not halt has worked. */
 const WORK = TICKS_PER_MILLISECOND;
 
-/** What the watch remembers. */
-export interface IdleState {
-  /** Time of the first HLT of the present rest, or -1. */
-  readonly since: number;
-  /** Instructions retired at the last HLT. */
-  readonly retired: number;
-  /** The screen then. */
-  readonly screen: number;
-}
-
 /** Measures how long the guest has been at rest. */
 export class IdleWatch {
   #since = -1;
   #retired = 0;
   #screen = 0;
+  #pending = 0;
 
   /** The guest wrote to a port. */
   portWritten(port: number): void {
     if (!housekeeping.has(port)) this.#since = -1;
   }
 
-  /** The guest was given input. */
-  inputGiven(): void {
+  /** So much input waits for the guest; when it takes some, it works (IDLE-4). */
+  inputPending(count: number): void {
+    if (count !== this.#pending) this.#since = -1;
+    this.#pending = count;
+  }
+
+  /** Begins anew: a run counts rest from its own start (IDLE-5). */
+  restart(): void {
     this.#since = -1;
   }
 
@@ -59,17 +56,5 @@ export class IdleWatch {
     this.#since = now;
     this.#screen = screen;
     return false;
-  }
-
-  /** What the watch remembers. */
-  state(): IdleState {
-    return { since: this.#since, retired: this.#retired, screen: this.#screen };
-  }
-
-  /** Takes back what `state()` returned. */
-  restore(state: IdleState): void {
-    this.#since = state.since;
-    this.#retired = state.retired;
-    this.#screen = state.screen;
   }
 }

@@ -198,20 +198,24 @@ function addressedSegment(
   return { physAddr: loadAddr, virtAddr: loadAddr, data, memBytes: end - loadAddr, flags: 7 };
 }
 
+/** Where the memory of devices lies: no RAM. */
+const DEVICE_START = 0xa0000, DEVICE_END = 0xc0000;
+
 /**
- * Checks that segments fit into memory: available, apart from each other, entry point inside.
- * `available` are the usable regions. Throws {@link ImageError}.
+ * Checks that segments fit into `ramBytes` of memory: in RAM, apart from each other, entry point
+ * inside. Throws {@link ImageError}.
  */
 export function checkPlacement(
   { segments, entry }: Pick<ElfImage, "segments" | "entry">,
-  available: readonly { readonly base: number; readonly bytes: number }[],
+  ramBytes: number,
 ): void {
   for (const segment of segments) {
     const end = segment.physAddr + segment.memBytes;
-    const fits = available.some(({ base, bytes }) =>
-      segment.physAddr >= base && end <= base + bytes
+    const fits = end <= DEVICE_START || (segment.physAddr >= DEVICE_END && end <= ramBytes);
+    if (fits) continue;
+    throw new ImageError(
+      `its segment ${range(segment)} lies outside the ${ramBytes / 0x100000} MB of memory`,
     );
-    if (!fits) throw new ImageError(`its segment ${range(segment)} lies outside usable memory`);
   }
   const sorted = [...segments].sort((a, b) => a.physAddr - b.physAddr);
   for (let i = 1; i < sorted.length; i++) {

@@ -2,7 +2,7 @@
  * Typed assembler over the rows of isa/: the shortest encoding of each instruction, labels, short and near jumps,
  * symbols, data. Spec: specs/toolchain/assemble.md. Not modelled: 16-bit code, segment overrides.
  */
-import { type OperandKind, type Row } from "../isa/row.ts";
+import type { OperandKind, Row } from "../isa/row.ts";
 import { rows } from "../isa/rows.ts";
 import type { Instruction, Memory, Operand, Width } from "./operands.ts";
 

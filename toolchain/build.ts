@@ -55,6 +55,9 @@ export function buildKernel(
 const CALLED_BY_STUBS = ["kernel_main", "isr_handler", "irq_handler"];
 const NULL_FUNCTION = "null_function"; // calls through index 0 trap
 
+/** The last part of a compiler's name: `splitBlock` of `kernel/heap/splitBlock`. */
+const displayName = (name: string): string => name.replace(/^.*[/~]/, "");
+
 class Builder {
   readonly #compiled: CompiledModule;
   readonly #module: binaryen.Module;
@@ -64,6 +67,7 @@ class Builder {
   readonly #imports = new Map<string, string>();
   readonly #globals = new Map<string, binaryen.GlobalInfo>();
   readonly #used = new Set<string>();
+  readonly #lowered = new Map<string, string>();
 
   constructor(compiled: CompiledModule, exports: ReadonlySet<string>) {
     this.#compiled = compiled;
@@ -146,12 +150,16 @@ class Builder {
   }
 
   #initial({ name, init }: binaryen.GlobalInfo): { symbol: string | null; value: number } {
-    const info = binaryen.getExpressionInfo(init);
+    return this.#constantOf(init, `variable ${name}`);
+  }
+
+  #constantOf(expression: number, of: string): { symbol: string | null; value: number } {
+    const info = binaryen.getExpressionInfo(expression);
     if (info.id === binaryen.GlobalGetId) {
       return this.#constant((info as binaryen.GlobalGetInfo).name)!;
     }
     if (info.id !== binaryen.ConstId) {
-      throw new BuildError(`Cannot link: variable ${name} does not start as a constant`);
+      throw new BuildError(`Cannot link: ${of} does not start as a constant`);
     }
     return { symbol: null, value: Number((info as binaryen.ConstInfo).value) | 0 };
   }
@@ -165,6 +173,7 @@ class Builder {
     const { lines, registerCount, homes } = lower(tree, this.#environment());
     const allocated = allocate({ lines: removeDead(lines, registerCount), registerCount, homes });
     const symbol = this.#symbol(tree.name);
+    this.#lowered.set(tree.name, symbol);
     this.#addCode(symbol, finish(symbol, allocated));
   }
 
@@ -200,7 +209,8 @@ class Builder {
     for (let index = 0; index < this.#module.getNumElementSegments(); index++) {
       const reference = this.#module.getElementSegmentByIndex(index);
       const { offset, data } = binaryen.getElementSegmentInfo(reference);
-      data.forEach((name, at) => entries[offset + at] = this.#symbol(name));
+      const start = this.#constantOf(offset, "the function table").value; // an expression, not a number
+      data.forEach((name, at) => entries[start + at] = this.#symbol(name));
     }
     if (entries.length === 0) return;
     this.#assembler.section(".text").symbol(NULL_FUNCTION, "function").emit("ud2").end();
@@ -246,12 +256,13 @@ class Builder {
     const linked = link(this.#assembler.assemble(), {
       entry: "_start",
       isGlobal: (name) => this.#exports.has(name) || name === "_start",
-      displayName: ({ name }) => isData(name) ? null : name.replace(/^.*[/~]/, ""),
+      displayName: ({ name }) => isData(name) ? null : displayName(name),
     });
     this.#requireExports(linked.symbols);
     const sources = new Map<string, SourceLine>();
-    for (const [name, line] of this.#compiled.lines) {
-      sources.set(this.#symbol(name).replace(/^.*[/~]/, ""), line);
+    for (const [name, symbol] of this.#lowered) {
+      const line = this.#compiled.lines.get(name);
+      if (line) sources.set(displayName(symbol), line);
     }
     const symbols = linked.symbols.map((symbol): BuiltSymbol => ({
       ...symbol,

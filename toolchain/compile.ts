@@ -112,7 +112,10 @@ function check(program: Program): void {
   if (messages.length > 0) throw new BuildError(messages.join("\n\n"));
 }
 
-/** Replaces every constant that refers to static data by an imported global named after the datum. */
+/**
+ * Replaces every constant that refers to static data by an imported global named after the datum, and copying and
+ * filling of memory by calls, before the optimiser can make 64-bit accesses of them.
+ */
 function symbolicText(text: string): { text: string; data: StaticData } {
   const data = readStaticData(text, DATA_BASE);
   const globals = new Set<string>();
@@ -127,9 +130,14 @@ function symbolicText(text: string): { text: string; data: StaticData } {
       /\(i32\.const (\d+)\)/g,
       (whole, at) => data.has(+at) ? get(data.reference(+at)) : whole,
     );
-  const imports = [...globals].map((name) => ` (import "data" "${name}" (global $${name} i32))`)
-    .join("\n");
-  return { text: body.replace(/\n/, `\n${imports}\n`), data };
+  const routed = body.replace(/\(memory\.(copy|fill)\b/g, "(call $memory_$1");
+  const imports = [
+    ...[...globals].map((name) => `(import "data" "${name}" (global $${name} i32))`),
+    ...["memory_copy", "memory_fill"].filter((name) => routed.includes(`$${name}`)).map((name) =>
+      `(import "start" "${name}" (func $${name} (param i32 i32 i32)))`
+    ),
+  ];
+  return { text: routed.replace(/\n/, `\n ${imports.join("\n ")}\n`), data };
 }
 
 function removeExports(module: binaryen.Module, roots: ReadonlySet<string>): void {

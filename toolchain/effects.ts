@@ -23,8 +23,8 @@ const LEAVES = new Set([
   "loop",
 ]);
 const TRAPPING = new Set(["div", "idiv", "rem", "irem"]);
-const WRITES = new Set(["store", "call", "call_indirect", "copy", "fill"]);
-const READS = new Set(["load", "call", "call_indirect", "copy", "fill"]);
+const WRITES = new Set(["store", "call", "call_indirect"]);
+const READS = new Set(["load", "call", "call_indirect"]);
 const CALLS = new Set(["call", "call_indirect"]);
 
 const known = new WeakMap<Node, TreeEffects>();

@@ -1,11 +1,5 @@
 /** The lowering's i686 code with virtual registers: which operands and registers each instruction reads and writes. */
-import {
-  type Instruction,
-  type Memory,
-  type Operand,
-  type Register,
-  type Width,
-} from "./operands.ts";
+import type { Instruction, Memory, Operand, Register, Width } from "./operands.ts";
 
 /** A line of a function's code: an instruction or a label. */
 export type Line = Code | LabelLine;

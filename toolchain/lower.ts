@@ -301,8 +301,6 @@ export class Lowering {
       case "global.set":
       case "drop":
       case "nop":
-      case "copy":
-      case "fill":
         return this.effect(node);
       default:
         this.code.move(result, this.operand(node));
@@ -669,10 +667,6 @@ export class Lowering {
       case "call":
       case "call_indirect":
         this.#call(node);
-        return;
-      case "copy":
-      case "fill":
-        this.#routine(`memory_${node.kind}`, [node.destination, node.source, node.size]);
         return;
       case "binary":
         if (node.operator in DIVISIONS) return void this.value(node); // it may trap

@@ -22,7 +22,6 @@ export type Node =
   | { kind: "switch"; names: string[]; defaultName: string; selector: Node; value: Node | null }
   | { kind: "call"; target: string; operands: Node[]; hasResult: boolean }
   | { kind: "call_indirect"; target: Node; operands: Node[]; hasResult: boolean }
-  | { kind: "copy" | "fill"; destination: Node; source: Node; size: Node }
   | { kind: "drop"; value: Node }
   | { kind: "return"; value: Node | null }
   | { kind: "unreachable" }
@@ -302,24 +301,6 @@ const readers = new Map<number, Reader>([
       value: optional(value, read),
     })),
   ],
-  [
-    binaryen.MemoryCopyId,
-    reader<binaryen.MemoryCopyInfo>(({ dest, source, size }, read) => ({
-      kind: "copy",
-      destination: read(dest),
-      source: read(source),
-      size: read(size),
-    })),
-  ],
-  [
-    binaryen.MemoryFillId,
-    reader<binaryen.MemoryFillInfo>(({ dest, value, size }, read) => ({
-      kind: "fill",
-      destination: read(dest),
-      source: read(value),
-      size: read(size),
-    })),
-  ],
 ]);
 
 /** Direct subexpressions in order of evaluation. */
@@ -352,9 +333,6 @@ export function childrenOf(node: Node): Node[] {
       return node.operands;
     case "call_indirect":
       return [...node.operands, node.target];
-    case "copy":
-    case "fill":
-      return [node.destination, node.source, node.size];
     case "return":
       return node.value ? [node.value] : [];
     default:

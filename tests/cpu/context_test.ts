@@ -46,6 +46,8 @@ Deno.test("linearAddress adds the base and checks rights and limit [CONTEXT-2]",
   assertEquals(at(4, false, 0x64, 0x15, 0xfc, 0, 0, 0), "ok");
   assertEquals(at(5, false, 0x64, 0x15, 0xfc, 0, 0, 0), "fault 13 0x0");
   assertEquals(at(4, true, 0x64, 0x15, 0xfc, 0, 0, 0), "fault 13 0x0");
+  const write = () => writeRm(cpu, operand(0x64, 0x15, 0xfc, 0, 0, 0), 2, 1);
+  assertEquals(cpu.outcome(write), "fault 13 0x0");
 });
 
 Deno.test("Operands wrap within 16-bit addresses [CONTEXT-3]", () => {

@@ -60,6 +60,7 @@ Deno.test("interrupt into an inner ring switches stacks [INTERRUPTS-3]", () => {
   assertEquals(cpu.state.register(ESP), 0xa000 - 24);
   assertEquals(pushed(cpu, 6), [7, 0x8003, CODE3, 0x2 | IF | RF, STACK, DATA3]);
   assertEquals(cpu.asked.at(-1), "mode");
+  assertEquals([cpu.peek(0x100c) >>> 8 & 1, cpu.peek(0x1014) >>> 8 & 1], [1, 1]); // accessed
 });
 
 Deno.test("interrupt into conforming code stays in the ring [INTERRUPTS-3]", () => {
@@ -172,11 +173,10 @@ function chain(vector: number, source: Source, present: number[], paged = false)
   const cpu = new TestCpu();
   for (const gate of present) cpu.gate(gate, CODE0, 0x4000 + gate, INTERRUPT32);
   if (paged) {
-    // the second half of the IDT is not mapped: vectors from 256 / 2 up give page faults
     cpu.state.set(CR3, 0x10000);
     cpu.poke(0x10000, 0x11003);
     for (let i = 0; i < 16; i++) cpu.poke(0x11000 + 4 * i, i << 12 | 3);
-    cpu.state.set(IDTR, 0x1fc00); // vectors 0-127 in page 1Fh, which is missing
+    cpu.state.set(IDTR, 0x1fc00); // in a page that is not mapped
     cpu.state.set(CR0, 0x80000011);
   }
   const result = raise(cpu, vector, NONE, source);

@@ -152,7 +152,7 @@ Deno.test("Paging checks both pages of a crossing access first [PAGING-8]", () =
   map(cpu, 0x8000, 0x44000 | P | W);
   cpu.paging.write(0x7ffd, 4, 0x11223344, false);
   assertEquals(cpu.peek(0x55ffc), 0x223344aa);
-  assertEquals(cpu.peek(0x44000) & 0xff, 0x11);
+  assertEquals(cpu.peek(0x44000), 0x11); // and nothing after it
   assertEquals(cpu.paging.read(0x7ffd, 4, false), 0x11223344);
 });
 
@@ -178,6 +178,8 @@ Deno.test("Paging clears bit 20 while A20 is closed [PAGING-9]", () => {
   cpu.state.set(CR0, PG);
   cpu.poke(DIRECTORY, 0x100000 | TABLE | P);
   cpu.poke(TABLE, 0x155000 | P);
+  cpu.state.set(CR4, PGE);
+  cpu.poke(TABLE, 0x155000 | P | G);
   assertEquals(access(cpu, 0x10), "ok 55010");
   cpu.paging.a20 = true;
   assertEquals(access(cpu, 0x10).startsWith("fault"), true);
@@ -199,6 +201,10 @@ Deno.test("Paging gives A0000h to BFFFFh to device memory [PAGING-10]", () => {
   assertEquals(cpu.state.bytes[DEVICE_MEMORY + 0x18000], 0x41);
   assertEquals(cpu.state.bytes[RAM + 0xb8000], 0);
   assertEquals(cpu.paging.read(0xb8001, 1, false), 0x07);
+  cpu.paging.write(0xc0000, 1, 0x55, false);
+  assertEquals(cpu.state.bytes[RAM + 0xc0000], 0x55);
+  cpu.paging.write(0x9ffff, 1, 0x66, false);
+  assertEquals(cpu.state.bytes[RAM + 0x9ffff], 0x66);
   assertEquals(cpu.paging.absent, { reads: 0, writes: 0 });
 });
 
@@ -259,6 +265,11 @@ Deno.test("Paging invalidates global and 4 MB pages by INVLPG [PAGING-14]", () =
   cpu.poke(DIRECTORY + 4, 0x400000 | P | PS);
   cpu.paging.invalidate(0x600000);
   assertEquals([access(cpu, 0x401000), access(cpu, 0x7ff000)], ["ok 401000", "ok 7ff000"]);
+  cpu.poke(DIRECTORY + 8, 0x400000 | P | PS);
+  assertEquals(access(cpu, 0x800000), "ok 400000");
+  cpu.poke(DIRECTORY + 8, P | PS);
+  cpu.paging.invalidate(0x7fffff);
+  assertEquals(access(cpu, 0x800000), "ok 400000"); // another 4 MB page
 });
 
 Deno.test("Paging fills access tables with what is allowed [PAGING-15]", () => {
@@ -305,7 +316,10 @@ Deno.test("Paging watches pages that hold translated code [PAGING-16]", () => {
     map(cpu, linear, 0x55000 | P | W | U);
     access(cpu, linear, true);
   }
+  map(cpu, 0x9000, 0x56000 | P | W | U);
+  access(cpu, 0x9000, true);
   cpu.paging.setCodePage(0x55, true);
+  assertEquals(tableWords(cpu, 0x9000).writeSupervisor, RAM + 0x56000); // another page
   for (const linear of [0x7000, 0x8000]) {
     const { readUser, writeSupervisor, writeUser } = tableWords(cpu, linear);
     assertEquals([readUser, writeSupervisor, writeUser], [RAM + 0x55000, 0, 0]);
@@ -347,6 +361,25 @@ Deno.test("Paging records the fault of a slow access [PAGING-17]", () => {
   assertEquals([cpu.state.get(STOPPED), cpu.peek(0x55ffc)], [0, 0x99999999]);
 });
 
+Deno.test("Paging writes slowly over a page boundary [PAGING-17]", () => {
+  const cpu = paged(WP);
+  map(cpu, 0x7000, 0x55000 | P | W);
+  map(cpu, 0x8000, 0x44000 | P);
+  cpu.poke(0x44000, 0x99999999);
+  cpu.paging.storeSlow(0x7ffd, 4, 0x11223344);
+  assertEquals([cpu.state.get(STOPPED), cpu.state.get(CR2), cpu.state.get(FAULT_CODE)], [
+    1,
+    0x8000,
+    3,
+  ]);
+  assertEquals([cpu.peek(0x55ffc), cpu.peek(0x44000)], [0, 0x99999999]);
+  cpu.state.set(STOPPED, 0);
+  map(cpu, 0x8000, 0x44000 | P | W);
+  cpu.paging.storeSlow(0x7ffd, 4, 0x11223344);
+  assertEquals([cpu.peek(0x55ffc), cpu.peek(0x44000)], [0x22334400, 0x99999911]);
+  assertEquals(cpu.state.get(STOPPED), 0);
+});
+
 Deno.test("Paging checks for writing before reading or probing [PAGING-18]", () => {
   const cpu = paged(WP);
   map(cpu, 0x7000, 0x55000 | P);
@@ -359,8 +392,18 @@ Deno.test("Paging checks for writing before reading or probing [PAGING-18]", () 
   assertEquals(cpu.paging.modifySlow(0x7001, 2), 0x3456);
   cpu.paging.probeSlow(0x7000, 4096);
   assertEquals([cpu.state.get(STOPPED), cpu.peek(0x55000)], [0, 0x12345678]);
-  cpu.paging.probeSlow(0x7ff0, 32);
-  assertEquals([cpu.state.get(STOPPED), cpu.state.get(CR2)], [1, 0x8000]);
+  map(cpu, 0x8000, 0x55000 | P);
+  for (
+    const crossing of [
+      () => cpu.paging.probeSlow(0x7ff0, 32),
+      () => cpu.paging.modifySlow(0x7ffe, 4),
+    ]
+  ) {
+    cpu.state.set(STOPPED, 0);
+    crossing();
+    const found = [STOPPED, FAULT_CODE, CR2].map((word) => cpu.state.get(word));
+    assertEquals(found, [1, 3, 0x8000]);
+  }
 });
 
 Deno.test("Paging probes without effect [PAGING-19]", () => {

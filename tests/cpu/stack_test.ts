@@ -3,7 +3,7 @@ import { innerStack, Stack } from "../../cpu/stack.ts";
 import { loadSegment } from "../../cpu/segments.ts";
 import { DATA0, DATA3, TestCpu, TSS } from "./testcpu.ts";
 
-const ESP = 4, SS = 2, TR = 348, CPL = 364;
+const ESP = 4, SS = 2, TR = 348, CPL = 364, CR0 = 300, CR3 = 308;
 
 Deno.test("Stack pushes and pops without moving ESP before commit [STACK-1]", () => {
   const cpu = new TestCpu(), stack = Stack.current(cpu);
@@ -16,6 +16,12 @@ Deno.test("Stack pushes and pops without moving ESP before commit [STACK-1]", ()
   assertEquals([stack.peek(2), stack.pop(2), stack.pop(4)], [0x5566, 0x5566, 0x11223344]);
   stack.skip(8);
   assertEquals([stack.pointer, cpu.state.register(ESP)], [0x9008, 0x8ffa]);
+});
+
+Deno.test("Stack of a 32-bit segment uses all of ESP [STACK-2]", () => {
+  const cpu = new TestCpu(), stack = Stack.current(cpu, 0, 0x50002);
+  stack.push(4, 0x11223344);
+  assertEquals([stack.pointer, cpu.peek(0x4fffe)], [0x4fffe, 0x11223344]);
 });
 
 Deno.test("Stack of a 16-bit segment wraps SP and keeps the upper half [STACK-2]", () => {
@@ -82,6 +88,17 @@ Deno.test("innerStack reads 32-bit and 16-bit TSSs [STACK-5]", () => {
   }
 });
 
+Deno.test("innerStack reads the TSS as the supervisor [STACK-5]", () => {
+  const cpu = new TestCpu();
+  cpu.tss(0x67, 0xa000, DATA0);
+  cpu.ring(3);
+  cpu.poke(0x10000, 0x11003);
+  for (let page = 0; page < 16; page++) cpu.poke(0x11000 + 4 * page, page << 12 | 3);
+  cpu.state.set(CR3, 0x10000);
+  cpu.state.set(CR0, 0x80000011);
+  assertEquals(cpu.outcome(() => innerStack(cpu, 0).stack.push(4, 1)), "ok");
+});
+
 Deno.test("innerStack checks SS as #TS with EXT [STACK-6]", () => {
   const inner = (ss: number, access = 0x92, ext = 0) => {
     const cpu = new TestCpu();
@@ -95,5 +112,10 @@ Deno.test("innerStack checks SS as #TS with EXT [STACK-6]", () => {
   assertEquals([inner(0x100), inner(0x103, 0, 1)], ["fault 10 0x100", "fault 10 0x101"]);
   assertEquals([inner(0x33), inner(DATA3)], ["fault 10 0x30", "fault 10 0x20"]);
   assertEquals([inner(0x30, 0xf2), inner(0x30, 0x90)], ["fault 10 0x30", "fault 10 0x30"]);
+  assertEquals([inner(0x30, 0xf2, 1), inner(0x30, 0x90, 1), inner(0x33, 0x92, 1)], [
+    "fault 10 0x31",
+    "fault 10 0x31",
+    "fault 10 0x31",
+  ]);
   assertEquals([inner(0x30, 0x12), inner(0x30, 0x12, 1)], ["fault 12 0x30", "fault 12 0x31"]);
 });

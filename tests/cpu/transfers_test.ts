@@ -33,6 +33,8 @@ Deno.test("JMP and CALL check a code segment in order [TRANSFERS-1]", () => {
   assertEquals(jumpTo(0xfa, 0, 0x30), "fault 13 0x30");
   assertEquals([jumpTo(0x9e, 3, 0x33), jumpTo(0xfe, 0, 0x30)], ["ok", "fault 13 0x30"]);
   assertEquals([jumpTo(0x92, 0, 0x30), jumpTo(0x1a, 0, 0x30)], ["fault 13 0x30", "fault 11 0x30"]);
+  assertEquals(jumpTo(0xfe, 3, 0x33), "ok"); // conforming, of the same ring
+  assertEquals(jumpTo(0x9a, 0, 0x30, 0xffff), "ok");
   assertEquals(jumpTo(0x9a, 0, 0x30, 0x10000), "fault 13 0x0"); // EIP
   const cpu = new TestCpu();
   cpu.ring(3);
@@ -41,6 +43,7 @@ Deno.test("JMP and CALL check a code segment in order [TRANSFERS-1]", () => {
   assertEquals(where(cpu), [0x33, 0x4000, 3]);
   assertEquals(cpu.asked, ["mode"]);
   cpu.ring(3);
+  assertEquals(cpu.execute(...call(DATA3, 0x5000)), "fault 13 0x20");
   assertEquals(cpu.execute(...call(0x33, 0x5000)), "ok");
   assertEquals(where(cpu), [0x33, 0x5000, 3]);
 });
@@ -117,11 +120,11 @@ Deno.test("Call gates to an inner ring switch stacks and copy parameters [TRANSF
   for (const wide of [true, false]) {
     const cpu = new TestCpu(), size = wide ? 4 : 2;
     cpu.tss(0x67, 0xa000, DATA0);
-    cpu.gateAt(GDT + 0x38, CODE0, 0x4000, wide ? 0xec : 0xe4, 3);
+    cpu.gateAt(GDT + 0x38, CODE0, 0x124000, wide ? 0xec : 0xe4, 3);
     cpu.ring(3);
     for (let i = 0; i < 3; i++) cpu.paging.writePhysical(STACK + size * i, size, 0x1111 * (i + 1));
     assertEquals(cpu.execute(...call(0x3b, 0xdead)), "ok");
-    assertEquals(where(cpu), [CODE0, 0x4000, 0]);
+    assertEquals(where(cpu), [CODE0, wide ? 0x124000 : 0x4000, 0]);
     assertEquals(cpu.state.selector(SS), DATA0);
     const top = cpu.state.register(ESP);
     assertEquals(top, 0xa000 - 7 * size);
@@ -144,6 +147,13 @@ Deno.test("Call gates fault without effect where the inner stack is too small [T
   cpu.ring(3);
   assertEquals(cpu.execute(...call(0x3b, 0)), "fault 12 0x30");
   assertEquals([...where(cpu), cpu.state.register(ESP)], [CODE3, 0x8003, 3, STACK]);
+  assertEquals(cpu.peek(0x40014), 0);
+  cpu.poke(0x3004, 0x1c);
+  cpu.descriptor(0x48, 0, 0x3fff, 0x9a, 4);
+  cpu.gateAt(GDT + 0x38, 0x48, 0x4000, 0xec, 3);
+  assertEquals(cpu.execute(...call(0x3b, 0)), "fault 13 0x0"); // past the limit
+  cpu.gateAt(GDT + 0x38, 0x48, 0x3fff, 0xec, 3);
+  assertEquals(cpu.execute(...call(0x3b, 0)), "ok");
 });
 
 /** Puts values on the stack, the first one on top. */
@@ -179,6 +189,7 @@ Deno.test("RET checks the code segment and drops parameters [TRANSFERS-6]", () =
     "fault 13 0x30",
   ]); // DPL differs from RPL
   assertEquals([returnTo(0x9e, 0, 0x33), returnTo(0xfe, 0, 0x30)], ["ok", "fault 13 0x30"]);
+  assertEquals(returnTo(0xfe, 3, 0x33), "ok");
   assertEquals(returnTo(0x9a, 0, 0x30, 0x10000), "fault 13 0x0");
   const cpu = new TestCpu();
   stack(cpu, 0x4000, 0xffff0000 | CODE0, 1, 2);
@@ -210,6 +221,10 @@ Deno.test("RET to a 16-bit stack keeps the upper half of ESP [TRANSFERS-8]", () 
   cpu.state.setRegister(ESP, STACK);
   assertEquals(cpu.execute(0xcb), "ok");
   assertEquals([cpu.state.selector(SS), cpu.state.register(ESP)], [0x33, 0x5678]);
+  const wide = new TestCpu();
+  stack(wide, 0x4000, CODE3, 0x12345678, DATA3);
+  assertEquals(wide.execute(0xcb), "ok");
+  assertEquals(wide.state.register(ESP), 0x12345678);
 });
 
 Deno.test("RET to an outer ring nulls inner data segments [TRANSFERS-9]", () => {
@@ -223,6 +238,21 @@ Deno.test("RET to an outer ring nulls inner data segments [TRANSFERS-9]", () => 
   assertEquals(cpu.execute(0xcb), "ok");
   assertEquals([ES, DS, FS, GS].map((i) => cpu.state.selector(i)), [0x30, DATA3, 0, 0]);
   assertEquals(cpu.execute(0x65, 0x0f, 0x00, 0x15, 0, 0, 0, 0), "fault 13 0x0"); // lldt gs:[0]
+});
+
+Deno.test("Changes of ring mark code and stack segments accessed [TRANSFERS-10]", () => {
+  const cpu = new TestCpu();
+  const accessed = () => [0x30, 0x38].map((at) => cpu.peek(GDT + at + 4) >>> 8 & 1);
+  cpu.descriptor(0x30, 0, 0xfffff, 0x9a, 0xc);
+  cpu.descriptor(0x38, 0, 0xfffff, 0x92, 0xc);
+  cpu.tss(0x67, 0xa000, 0x38);
+  cpu.gateAt(GDT + 0x40, 0x30, 0x4000, 0xec);
+  cpu.ring(3);
+  assertEquals([cpu.execute(...call(0x43, 0)), accessed()], ["ok", [1, 1]]);
+  cpu.descriptor(0x30, 0, 0xfffff, 0xfa, 0xc);
+  cpu.descriptor(0x38, 0, 0xfffff, 0xf2, 0xc);
+  stack(cpu, 0x4000, 0x33, 0x7000, 0x3b);
+  assertEquals([cpu.execute(0xcb), accessed()], ["ok", [1, 1]]);
 });
 
 Deno.test("Far transfers mark the code segment accessed [TRANSFERS-10]", () => {

@@ -63,13 +63,20 @@ export const subjects: Readonly<
   keyboard: ({ emit, diagnose }) => {
     const device = new Keyboard(diagnose);
     device.connect(emit("send"));
-    return { device, methods: keyboardMethods(device) };
+    const wire = {
+      command: (byte: number) => device.receive(byte),
+      inhibit: (level: boolean) => device.inhibit(level),
+      leds: () => device.leds,
+    };
+    return { device, methods: { ...keyboardMethods(device), ...wire } };
   },
   i8042: ({ line, diagnose }) => {
     const keyboard = new Keyboard(diagnose);
     const lines = { a20: line("a20"), reset: line("reset") };
     const controller = new I8042(keyboard, line("irq1"), lines, diagnose);
     const device = delegate(controller, {
+      read: (register) => controller.read(register),
+      write: (register, value) => controller.write(register, value),
       advance: (cycles) => keyboard.advance(cycles),
       cyclesToEvent: () => keyboard.cyclesToEvent(),
       state: () => ({ controller: controller.state(), keyboard: keyboard.state() }),
@@ -86,7 +93,7 @@ export const subjects: Readonly<
           frame[offset + 2 * i + 1] = attribute;
         }),
       row: (row: number) => device.text().split("\n")[row],
-      cursor: () => JSON.stringify(device.screen().cursor),
+      cursor: () => Object.values(device.screen().cursor).join(" "),
     };
     return { device, methods };
   },

@@ -1,14 +1,37 @@
 /** Runs native vectors on a processor of ours, in ring 3 with segments of 4 GB. Spec: specs/isa/vectors.md. */
 import { Cpu, type CpuOptions } from "../../cpu/cpu.ts";
 import { fetchDescriptor, loadTask, setSegment } from "../../cpu/segments.ts";
-import { allocateMemory, CPL, CS, DS, ES, GDTR, IDTR, RAM_BASE, SS } from "../../cpu/state.ts";
-import { type Outcome, pagesBefore, START, type Vector } from "./vectors.ts";
+import {
+  allocateMemory,
+  CPL,
+  CR0,
+  CR2,
+  CR3,
+  CS,
+  DS,
+  ES,
+  GDTR,
+  IDTR,
+  RAM_BASE,
+  SS,
+} from "../../cpu/state.ts";
+import {
+  CODE_PAGES,
+  DATA_PAGES,
+  type Outcome,
+  pagesBefore,
+  START,
+  type Vector,
+} from "./vectors.ts";
 
 const RAM_BYTES = 0x800000;
 const PAGE_SIZE = 4096;
 const LONGEST_REPEAT = 100; // iterations of a string instruction
 
 const GDT = 0x300000, IDT = 0x300100, TSS = 0x300200, STACK_TOP = 0x302000, HANDLERS = 0x310000;
+const DIRECTORY = 0x303000, PAGE_TABLE = 0x304000;
+const PRESENT = 1, WRITABLE = 2, USER = 4, PAGING = 0x80000000;
+const PAGE_FAULT = 14;
 const HANDLER_BYTES = 16, VECTORS = 32;
 const KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28;
 const JUMP_TO_ITSELF = 0xfeeb; // the handlers: a fault retires nothing, so one of their instructions runs
@@ -32,7 +55,7 @@ function descriptors(base: number): number[][] {
 export interface RunnerOptions {
   /** Another interpreter than the committed one. */
   readonly interpreter?: CpuOptions["interpreter"];
-  /** Where the segments begin, below 16 MB; 0 makes them flat. Addresses of a vector are offsets in them. */
+  /** Where the segments begin, below 16 MB; 0 makes them flat, with paging. Addresses of a vector are offsets in them. */
   readonly base?: number;
 }
 
@@ -56,16 +79,22 @@ export class VectorRunner {
     });
     this.#writeTables();
     loadTask(this.#cpu, TASK);
+    if (base === 0) this.#startPaging();
   }
 
   /** Executes the vector's instruction; what came of it. */
   run(vector: Vector): Outcome {
     this.#prepare(vector);
     for (let count = 0; count < LONGEST_REPEAT; count++) {
-      this.#cpu.run(this.#cpu.retired + 1);
+      this.#step();
       if (this.#cpu.state.eip !== START) break;
     }
+    if (!CODE_PAGES.includes(this.#cpu.state.eip & -PAGE_SIZE)) this.#step(); // the fetch faults
     return this.#outcome();
+  }
+
+  #step(): void {
+    this.#cpu.run(this.#cpu.retired + 1);
   }
 
   #writeTables(): void {
@@ -83,6 +112,20 @@ export class VectorRunner {
     state.set(GDTR + 4, 8 * table.length - 1);
     state.set(IDTR, IDT);
     state.set(IDTR + 4, 8 * VECTORS - 1);
+  }
+
+  /** Maps the pages of a vector for ring 3 and all others of ours for ring 0. */
+  #startPaging(): void {
+    const { state } = this.#cpu, pages = [...CODE_PAGES, ...DATA_PAGES];
+    this.#write(DIRECTORY, [PAGE_TABLE | PRESENT | WRITABLE | USER]);
+    for (const page of pages) this.#map(page, PRESENT | WRITABLE | USER);
+    for (let page = GDT; page <= HANDLERS; page += PAGE_SIZE) this.#map(page, PRESENT | WRITABLE);
+    state.set(CR3, DIRECTORY);
+    state.set(CR0, state.get(CR0) | PAGING);
+  }
+
+  #map(page: number, flags: number): void {
+    this.#write(PAGE_TABLE + 4 * (page >>> 12), [page | flags]);
   }
 
   #write(physAddr: number, words: readonly number[]): void {
@@ -125,6 +168,9 @@ export class VectorRunner {
       this.#ram.getUint32(STACK_TOP - at, true)
     );
     const fault = (state.eip - HANDLERS) / HANDLER_BYTES;
-    return { registers: registers.with(4, esp), eip, flags, fault, page };
+    const pageFault = fault === PAGE_FAULT
+      ? { error: this.#ram.getUint32(STACK_TOP - 24, true), address: state.get(CR2) }
+      : undefined;
+    return { registers: registers.with(4, esp), eip, flags, fault, pageFault, page };
   }
 }

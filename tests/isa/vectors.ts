@@ -11,7 +11,8 @@ export type VectorGroup =
   | "strings"
   | "decimal"
   | "control"
-  | "privileged";
+  | "privileged"
+  | "faults";
 
 /** Bytes at an address. */
 export interface Patch {
@@ -30,6 +31,12 @@ export interface Moment {
   readonly memory: readonly Patch[];
 }
 
+/** Error code and CR2 of a page fault. */
+export interface PageFault {
+  readonly error: number;
+  readonly address: number;
+}
+
 /** One instruction and what a processor did with it. */
 export interface Vector {
   /** The line, for messages. */
@@ -42,6 +49,8 @@ export interface Vector {
   readonly after: Moment;
   /** The exception's vector, where one was raised. */
   readonly fault: number | undefined;
+  /** What a page fault reports. */
+  readonly pageFault: PageFault | undefined;
   /** Bits of EFLAGS that a comparison leaves out. */
   readonly undefinedFlags: number;
 }
@@ -52,6 +61,8 @@ export interface Outcome {
   readonly eip: number;
   readonly flags: number;
   readonly fault: number | undefined;
+  /** Left out by a machine without paging. */
+  readonly pageFault?: PageFault;
   /** The 4096 bytes of a page. */
   page(address: number): Uint8Array;
 }
@@ -104,6 +115,9 @@ export function parseVector({ stamp, kind, fields }: Event): Vector {
     before,
     after: moment(right, before.registers, next),
     fault: fault === undefined ? undefined : Number(fault),
+    pageFault: right.has("cr2")
+      ? { error: hexadecimal(right.get("error")!), address: hexadecimal(right.get("cr2")!) }
+      : undefined,
     undefinedFlags: hexadecimal(right.get("uf") ?? "0"),
   };
 }
@@ -175,13 +189,14 @@ function lay(pages: Map<number, Uint8Array>, { address, bytes }: Patch): void {
 
 /** What a machine under test did differently; empty when nothing. */
 export function differences(vector: Vector, outcome: Outcome): string[] {
-  const { after, fault, undefinedFlags } = vector;
+  const { after, fault, pageFault, undefinedFlags } = vector;
   const flags = (after.flags ^ outcome.flags) & COMPARED_FLAGS & ~undefinedFlags;
   return [
     ...NAMES.flatMap((name, i) => compare(name, after.registers[i], outcome.registers[i] >>> 0)),
     ...compare("eip", after.eip, outcome.eip >>> 0),
     ...flags ? [`fl ${hex(after.flags)} ≠ ${hex(outcome.flags)}, bits ${hex(flags)}`] : [],
     ...fault === outcome.fault ? [] : [`fault ${fault} ≠ ${outcome.fault}`],
+    ...outcome.pageFault ? comparePageFaults(pageFault, outcome.pageFault) : [],
     ...[...pagesAfter(vector)].flatMap(([page, bytes]) =>
       firstDifference(page, bytes, outcome.page(page))
     ),
@@ -190,6 +205,11 @@ export function differences(vector: Vector, outcome: Outcome): string[] {
 
 function compare(name: string, expected: number, actual: number): string[] {
   return expected === actual ? [] : [`${name} ${hex(expected)} ≠ ${hex(actual)}`];
+}
+
+function comparePageFaults(expected: PageFault | undefined, actual: PageFault): string[] {
+  const { error, address } = expected ?? { error: NaN, address: NaN };
+  return [...compare("error", error, actual.error), ...compare("cr2", address, actual.address)];
 }
 
 function firstDifference(page: number, expected: Uint8Array, actual: Uint8Array): string[] {

@@ -43,7 +43,11 @@ export function header(flags = 3, ...fields: number[]): Uint8Array {
 }
 
 /** An ELF32 executable: header, program headers, symbols, then the segments' bytes. */
-export function elf(segments: SegmentPlan[], entry: number, symbols: SymbolPlan[] = []): Uint8Array {
+export function elf(
+  segments: SegmentPlan[],
+  entry: number,
+  symbols: SymbolPlan[] = [],
+): Uint8Array {
   const names = new TextEncoder().encode(`\0${symbols.map((s) => `${s.name}\0`).join("")}`);
   const strings = concat(names, new Uint8Array(-names.length & 3));
   const table = symbolTable(symbols), tableAt = 52 + 32 * segments.length;

@@ -184,6 +184,18 @@ function* locked(): Generator<Stimulus> {
   yield s.inRegister({ mnemonic: "inc", opcode: [0xff], size: 32, reg: 0, front: [0xf0] }, 1);
 }
 
+/** Encodings that mean the same as others: 82h for 80h, F6h /1 and F7h /1 for TEST. */
+function* aliases(): Generator<Stimulus> {
+  for (const [reg, mnemonic] of BINARY.entries()) {
+    yield* s.both(() => ({ mnemonic, opcode: [0x82], size: 8, reg, tail: [s.value(8)] }), 1);
+  }
+  for (const size of SIZES) {
+    const opcode = [size === 8 ? 0xf6 : 0xf7];
+    const tail = s.little(s.value(size), size);
+    yield* s.both(() => ({ mnemonic: "test", opcode, size, reg: 1, tail }), 1);
+  }
+}
+
 /** The whole group. */
 export function* arithmetic(): Generator<Stimulus> {
   for (const made of [...binary(), ...test()]) {
@@ -195,5 +207,7 @@ export function* arithmetic(): Generator<Stimulus> {
     yield { ...made, unspecified: made.mnemonic.endsWith("div") ? DIVIDE : MULTIPLY };
   }
   for (const made of multiply()) yield { ...made, unspecified: MULTIPLY };
-  for (const made of locked()) yield { ...made, unspecified: UNDEFINED[made.mnemonic] };
+  for (const made of [...locked(), ...aliases()]) {
+    yield { ...made, unspecified: UNDEFINED[made.mnemonic] };
+  }
 }

@@ -86,6 +86,16 @@ function* flagInstructions(): Generator<Stimulus> {
   }
 }
 
+/** Prefixes that change nothing: branch hints, REP RET, REP JMP. */
+function* prefixed(): Generator<Stimulus> {
+  for (const hint of [0x2e, 0x3e]) {
+    for (const flags of [0x202, 0x242]) yield { mnemonic: "jz", bytes: [hint, 0x74, 0x20], flags };
+  }
+  const memory = new Map([[STACK, s.little(target(32), 32)]]);
+  yield { mnemonic: "ret", bytes: [0xf3, 0xc3], memory };
+  yield { mnemonic: "jmp", bytes: [0xf2, 0xe9, ...relative(32, 6)] };
+}
+
 /** Instructions that raise an exception on purpose. */
 function* checks(): Generator<Stimulus> {
   for (const overflow of [0, s.OF]) {
@@ -111,6 +121,7 @@ export function* control(): Generator<Stimulus> {
   yield* returns();
   yield* flagInstructions();
   yield* checks();
+  yield* prefixed();
 }
 
 const PRIVILEGED: readonly (readonly [string, ...number[]])[] = [

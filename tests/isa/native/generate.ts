@@ -8,12 +8,13 @@ import { arithmetic } from "./arithmetic.ts";
 import { bits } from "./bits.ts";
 import { control, privileged } from "./control.ts";
 import { decimal } from "./decimal.ts";
+import { faults } from "./faults.ts";
 import { moves } from "./moves.ts";
 import { shifts } from "./shifts.ts";
 import { format, reseed, type Stimulus } from "./stimuli.ts";
 import { strings } from "./strings.ts";
 
-const GROUPS = { arithmetic, shifts, bits, moves, strings, decimal, control, privileged };
+const GROUPS = { arithmetic, shifts, bits, moves, strings, decimal, control, privileged, faults };
 const SOURCE = new URL("./native.c", import.meta.url).pathname;
 const FIXTURES = new URL("../../../fixtures/isa/", import.meta.url);
 
@@ -37,7 +38,7 @@ function head(group: string, origin: string): string {
     `# origin: ${origin}, each instruction alone in 32-bit user mode`,
     "# format: specs/isa/vectors.md",
     "# NUMBER MNEMONIC BYTES [REGISTER=HEX]... fl=EFLAGS [@ADDRESS=BYTES]...",
-    "#   = [REGISTER=HEX]... [fault=VECTOR] [eip=HEX] fl=EFLAGS [@ADDRESS=BYTES]... [uf=EFLAGS]",
+    "#   = [REGISTER=HEX]... [fault=VECTOR [error=HEX cr2=HEX]] [eip=HEX] fl=EFLAGS [@ADDRESS=BYTES]... [uf=EFLAGS]",
     "# right of the = stands what changed; uf are the flags that the manual leaves undefined",
     "",
   ].join("\n");

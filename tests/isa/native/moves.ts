@@ -246,6 +246,31 @@ function* overrides(): Generator<Stimulus> {
   }
 }
 
+/** What does nothing: hints, with or without an operand, and prefixes that mean nothing here. */
+function* hints(): Generator<Stimulus> {
+  for (let opcode = 0x18; opcode <= 0x1f; opcode++) {
+    const form = () => ({
+      mnemonic: "nop",
+      opcode: [0x0f, opcode],
+      size: 32 as Size,
+      reg: s.random() & 7,
+    });
+    yield s.inMemory(form(), []);
+    if (opcode !== 0x18) yield s.inRegister(form(), s.random());
+  }
+  const padding = [[0xf3, 0x90], [0x66, 0x66, 0x90], [0xf3, 0x0f, 0x1e, 0xfb], [
+    0xf3,
+    0x0f,
+    0x1e,
+    0xfa,
+  ]];
+  for (const bytes of padding) yield { mnemonic: "nop", bytes };
+  const nopw = [0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+  for (const more of [[], [0x66], [0x66, 0x66]]) {
+    yield { mnemonic: "nop", bytes: [...more, ...nopw] };
+  }
+}
+
 /** The whole group. */
 export function* moves(): Generator<Stimulus> {
   yield* plain();
@@ -258,4 +283,5 @@ export function* moves(): Generator<Stimulus> {
   yield* flagTransfers();
   yield* conversions();
   yield* overrides();
+  yield* hints();
 }

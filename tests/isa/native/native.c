@@ -23,6 +23,7 @@
 enum { PAGE = 4096, LOW_CODE = 0x6000, LOW_DATA = 0x7000, CODE = 0x100000, DATA = 0x200000 };
 enum { START = CODE + 0x400 };
 enum { RF = 0x10000, MAX_LINE = 8192 };
+enum { PAGE_FAULT = 14, PRESENT = 1, WRITE = 2, USER = 4 };
 
 static const char *const names[8] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
 static const int slots[8] = {REG_EAX, REG_ECX, REG_EDX, REG_EBX,
@@ -31,7 +32,7 @@ static const uint32_t background[8] = {0xa0b1c2d3, 0x01234567, 0x89abcdef, 0x135
                                        DATA + 0xc00, DATA + 0xa00, DATA + 0x400, DATA + 0x800};
 static const uint32_t areas[2] = {LOW_DATA, DATA};
 
-static uint32_t input[8], input_flags, output[8], output_flags, output_eip, output_trap;
+static uint32_t input[8], input_flags, output[8], output_flags, output_eip, output_trap, output_error, output_cr2;
 static uint8_t before[2][PAGE];
 static gregset_t host;
 
@@ -57,6 +58,8 @@ static void leave(int signal, siginfo_t *info, void *context) {
   for (int i = 0; i < 8; i++) output[i] = (uint32_t)registers[slots[i]];
   output_flags = (uint32_t)registers[REG_EFL] & ~(uint32_t)RF;
   output_trap = (uint32_t)registers[REG_TRAPNO];
+  output_error = (uint32_t)registers[REG_ERR] & (PRESENT | WRITE | USER);
+  output_cr2 = (uint32_t)((ucontext_t *)context)->uc_mcontext.cr2;
   output_eip = (uint32_t)registers[REG_EIP] - (output_trap == 3);
   memcpy(registers, host, sizeof host);
 }
@@ -122,6 +125,7 @@ static void print_response(unsigned length) {
   for (int i = 0; i < 8; i++)
     if (output[i] != input[i]) printf(" %s=%x", names[i], output[i]);
   if (output_trap != 3) printf(" fault=%u", output_trap);
+  if (output_trap == PAGE_FAULT) printf(" error=%x cr2=%x", output_error, output_cr2);
   if (output_eip != START + (output_trap == 3 ? length : 0)) printf(" eip=%x", output_eip);
   printf(" fl=%x", output_flags);
   print_memory();

@@ -66,6 +66,14 @@ function* double(
   }
 }
 
+/** SAL, which is SHL by another number. */
+function* alias(): Generator<Stimulus> {
+  for (const size of SIZES) {
+    yield* byOne("shl", 6, size);
+    for (const number of [0, 1, 5, size]) yield* byCount("shl", 6, size, number);
+  }
+}
+
 /** The whole group. */
 export function* shifts(): Generator<Stimulus> {
   for (const size of SIZES) {
@@ -78,4 +86,5 @@ export function* shifts(): Generator<Stimulus> {
       for (const number of COUNTS) yield* double(mnemonic, opcode, size, number);
     }
   }
+  yield* alias();
 }

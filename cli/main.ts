@@ -1,0 +1,25 @@
+/** All commands behind one name: `main.ts boot`, `main.ts run IMAGE`. */
+import { print } from "./output.ts";
+import { USAGE } from "./report.ts";
+import { start } from "./start.ts";
+
+const HELP = `A deterministic PC and the kernel it boots.
+
+Usage: deno run --allow-read --allow-write cli/main.ts COMMAND [ARGUMENTS]
+
+Commands:
+  boot [IMAGE]   boot the reference kernel
+  run IMAGE      boot any Multiboot 1 image
+  help           this text; COMMAND --help tells more
+
+Example: deno run --allow-read cli/main.ts run --budget 500M my-kernel.elf
+`;
+
+async function main([command, ...args]: readonly string[]): Promise<number> {
+  if (command === "boot" || command === "run") return await start(command, args);
+  const asked = command === "help" || command === "--help" || command === "-h";
+  print(asked ? Deno.stdout : Deno.stderr, HELP);
+  return asked ? 0 : USAGE;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
