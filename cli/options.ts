@@ -86,6 +86,7 @@ Exit codes: odd ones are the guest's, even ones the machine's.
   8    the budget is spent
   10   the kernel reset the machine
   12   the kernel used something that the machine does not model
+  14   exceptions without end: a handler's first instruction faults again
 `;
 
 /** What `--help` prints. */

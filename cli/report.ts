@@ -13,6 +13,7 @@ const exitCodes: Readonly<Partial<Record<Stop["kind"], number>>> = {
   "budget": 8,
   "reset": 10,
   "unmodelled": 12,
+  "exception-loop": 14,
 };
 
 /** The exit code of a run: odd ones are the guest's. */

@@ -5,15 +5,21 @@ import type { MachineEvent, Trace } from "../trace/event.ts";
 import { functionsOf } from "./abi.ts";
 import { Recorder } from "./recorder.ts";
 
-/** Functions after whose return the memory is looked at: initialisations and what the demonstration calls. */
-const STAGES: ReadonlySet<string> = new Set([
-  ...["pmm_init", "vmm_init", "heap_init", "kmalloc", "kcalloc", "krealloc", "kfree"],
-]);
+/** Functions after whose return the memory is looked at, and the clauses that the look touches. */
+const STAGES: Readonly<Record<string, string>> = {
+  pmm_init: "PMM-1, PMM-2, PMM-4",
+  vmm_init: "VMM-1, PMM-2",
+  heap_init: "HEAP-1, PMM-2",
+  kmalloc: "HEAP-3, HEAP-7",
+  kcalloc: "HEAP-10, HEAP-7",
+  krealloc: "HEAP-13, HEAP-7",
+  kfree: "HEAP-6, HEAP-7",
+};
 
 const HEAD = [
-  "subject: the reference kernel's boot, 32 MB",
-  "origin: recorded from this machine; serial lines, screen, page tables, bitmap and heap are the same on",
-  "origin: QEMU 7.2 (deno task witness); the instruction counts are this machine's alone",
+  "subject: the reference kernel's boot with 32 MB",
+  "origin: recorded from this machine; serial lines, screen, page tables, bitmap and heap blocks are",
+  "  compared with QEMU 7.2 by `deno task witness`, the instruction counts are this machine's alone",
 ];
 
 /** Records a boot of `image` until the kernel waits for input. */
@@ -22,56 +28,53 @@ export function recordBoot(image: Uint8Array): Trace {
     functions: functionsOf("pmm", "vmm", "heap"),
     kinds: ["serial", "control"],
   });
-  const stages = new Stages(recorder);
-  const stop = recorder.run((symbol, depth) => stages.returned(symbol, depth));
+  let heap = false;
+  const stop = recorder.run((symbol, depth) => {
+    heap ||= symbol === "heap_init";
+    if (depth > 0 || STAGES[symbol] === undefined) return;
+    recorder.add({ kind: "stage", name: `${symbol} has returned [${STAGES[symbol]}]` });
+    recordMemory(recorder, heap);
+  });
   recorder.flush();
-  stages.enter("waiting for input");
-  for (const event of finalState(recorder.machine)) recorder.add(event);
+  recorder.add({ kind: "stage", name: "waiting for input [MAIN-4, MONITOR-4]" });
+  recordMemory(recorder, heap);
+  recordFinalState(recorder);
   recorder.add({ kind: "stop", reason: stop.kind });
   return { head: HEAD, events: recorder.events };
 }
 
-/** Memory statistics at each stage, from the kernel's functions and from its structures. */
-class Stages {
-  readonly #recorder: Recorder;
-  readonly #returned = new Set<string>();
-
-  constructor(recorder: Recorder) {
-    this.#recorder = recorder;
-  }
-
-  returned(symbol: string, depth: number): void {
-    this.#returned.add(symbol);
-    if (depth === 0 && STAGES.has(symbol)) this.enter(`${symbol} has returned`);
-  }
-
-  enter(name: string): void {
-    this.#recorder.add({ kind: "stage", name });
-    const heap = this.#returned.has("heap_init");
-    this.#memory("reported", "pages", this.#reported("pmm", "pages"));
-    this.#memory("recomputed", "pages", this.#recorder.machine.pageUsage());
-    if (!heap) return;
-    this.#memory("reported", "heap", this.#reported("heap", "size"));
-    this.#memory("recomputed", "heap", heapUsage(this.#recorder.machine.heapBlocks()));
-  }
-
-  /** What the kernel's three functions say, asked on the side. */
-  #reported(module: string, unit: string): Usage {
-    return this.#recorder.aside((machine) => {
-      const ask = (what: string): number => machine.call(`${module}_get_${what}_${unit}`) >>> 0;
-      return { total: ask("total"), free: ask("free"), used: ask("used") };
-    });
-  }
-
-  #memory(source: "reported" | "recomputed", of: "pages" | "heap", usage: Usage): void {
-    const { total, free, used } = usage;
-    this.#recorder.add({ kind: "memory", source, of, total, free, used });
-  }
+/** Adds the memory statistics, each as the kernel reports it and as its structures show it. */
+export function recordMemory(recorder: Recorder, heap = true): void {
+  const { machine } = recorder;
+  const add = (source: "reported" | "recomputed", of: "pages" | "heap", usage: Usage): void =>
+    recorder.add({ kind: "memory", source, of, ...usage });
+  add("reported", "pages", reported(recorder, "pmm", "pages"));
+  add("recomputed", "pages", machine.pageUsage());
+  if (!heap) return;
+  add("reported", "heap", reported(recorder, "heap", "size"));
+  add("recomputed", "heap", heapUsage(machine.heapBlocks()));
 }
 
-/** Screen, page tables and heap blocks as they are now. */
-export function finalState(machine: Machine): MachineEvent[] {
-  return [...screenEvents(machine), ...mappingEvents(machine), ...blockEvents(machine)];
+/** What the kernel's three functions say, asked on the side. */
+function reported(recorder: Recorder, module: string, unit: string): Usage {
+  return recorder.aside((machine) => {
+    const ask = (what: string): number => machine.call(`${module}_get_${what}_${unit}`) >>> 0;
+    return { total: ask("total"), free: ask("free"), used: ask("used") };
+  });
+}
+
+/** Adds what screen, page tables and heap hold. */
+function recordFinalState(recorder: Recorder): void {
+  const { machine } = recorder;
+  const parts: [string, MachineEvent[]][] = [
+    ["the screen [TERMINAL-2, TERMINAL-6, TERMINAL-7]", screenEvents(machine)],
+    ["the page tables [VMM-2, VMM-3]", mappingEvents(machine)],
+    ["the heap [HEAP-2, MAIN-4]", blockEvents(machine)],
+  ];
+  for (const [text, events] of parts) {
+    recorder.add({ kind: "note", text });
+    for (const event of events) recorder.add(event);
+  }
 }
 
 /** The screen's rows and the cursor. */

@@ -4,17 +4,23 @@
  * compiler has inlined, which have no symbol to be seen at.
  */
 import { boot, type BootOptions } from "../machine/boot.ts";
-import type { Machine, RunOptions } from "../machine/machine.ts";
+import { TICKS_PER_SECOND } from "../machine/clock.ts";
+import type { CallResult, Machine } from "../machine/machine.ts";
 import type { MachineHooks } from "../machine/pc.ts";
 import type { Stop } from "../machine/stop.ts";
-import { type Event, machineEvent, type MachineEvent } from "../trace/event.ts";
+import { type Event, type MachineEvent, machineEvent } from "../trace/event.ts";
 import { signatures } from "./abi.ts";
+
+/** Instructions after which a kernel that does not come to rest is given up. */
+const BUDGET = 1_000_000_000;
+/** Ticks after which one is given up whose periodic functions are recorded: it never seems to rest. */
+const PATIENCE = 10 * TICKS_PER_SECOND;
 
 /** What a recording contains. */
 export interface Selection {
   /** Functions whose calls are recorded. */
   readonly functions?: readonly string[];
-  /** Kinds of events to leave out of those that the machine gives by itself. */
+  /** Kinds of events that are recorded besides them. */
   readonly kinds: readonly ("serial" | "control" | "interrupt" | "exception" | "in" | "out")[];
   /** Ports that are recorded; all by default. */
   readonly ports?: (port: number) => boolean;
@@ -45,12 +51,13 @@ export class Recorder {
   readonly #entries: ReadonlyMap<number, string>;
   readonly #open: OpenCall[] = [];
   #line = "";
-  #muted = false;
+  #muted = true; // while the machine is built: its firmware is not the kernel's deed
 
   /** Boots `image`. */
   constructor(image: Uint8Array, selection: Selection, options: BootOptions = {}) {
     this.#kinds = new Set(selection.kinds);
     this.machine = boot(image, { ...options, hooks: this.#hooks(selection.ports ?? (() => true)) });
+    this.#muted = false;
     const { symbols } = this.machine;
     this.#entries = new Map(
       (selection.functions ?? []).filter((name) => symbols.find(name) !== undefined)
@@ -71,17 +78,37 @@ export class Recorder {
   }
 
   /** Runs until the guest waits for input, or ends; `onReturn` is told of each return. */
-  run(onReturn: OnReturn = () => {}, { budget = 1_000_000_000 }: RunOptions = {}): Stop {
-    const end = this.machine.instructions + budget;
+  run(onReturn: OnReturn = () => {}): Stop {
+    const end = this.machine.instructions + BUDGET, endTicks = this.machine.ticks + PATIENCE;
     for (;;) {
       const reaches = [...this.#entries.keys(), ...this.#open.map((call) => call.returnAddress)];
       const left = end - this.machine.instructions;
       const stop = this.machine.run({ until: { reaches }, budget: left, idleAfter: 100 });
-      if (stop.kind !== "breakpoint") return stop;
+      if (stop.kind !== "breakpoint" || this.machine.ticks > endTicks) return stop;
       this.#closeCalls(stop.address, onReturn);
       const symbol = this.#entries.get(stop.address);
       if (symbol !== undefined) this.#openCall(symbol);
     }
+  }
+
+  /** Runs until the guest waits for input, and records nothing of it. */
+  skip(): void {
+    this.#muted = true;
+    this.machine.run({ until: "idle", budget: BUDGET });
+    this.#muted = false;
+  }
+
+  /** Calls a function of the guest; the result, or how the machine stopped instead. */
+  call(symbol: string | number, ...args: readonly number[]): CallResult {
+    const called = this.machine.invoke(symbol, args, BUDGET);
+    if (called.kind === "stopped") {
+      this.flush();
+      this.add({ kind: "stop", reason: called.stop.kind });
+    } else if (typeof symbol === "string") {
+      const result = signatures[symbol]?.result ? called.value : undefined;
+      this.add({ kind: "return", symbol, arguments: args, result });
+    }
+    return called;
   }
 
   /** Lets `look` do anything to the machine and takes it back: RECORDER-5. */

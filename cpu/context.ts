@@ -14,8 +14,8 @@ export interface SystemContext {
   readonly state: State;
   /** The paging unit and guest memory. */
   readonly paging: Paging;
-  /** Instructions retired before the present one: the time-stamp counter's clock. */
-  readonly retired: number;
+  /** The time-stamp counter's clock, before the present instruction. */
+  time(): number;
   /** Reads 1, 2 or 4 bytes from the I/O port space. */
   readPort(port: number, bytes: number): number;
   /** Writes 1, 2 or 4 bytes to the I/O port space. */

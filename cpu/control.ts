@@ -152,14 +152,15 @@ function setDebugRegister(cpu: SystemContext, instruction: Instruction): void {
 
 // --- Counters and model-specific registers
 
-/** The time-stamp counter: retired instructions, plus what WRMSR made of it. */
-function timeStamp({ state, retired }: SystemContext): bigint {
+/** The time-stamp counter: the clock, plus what WRMSR made of it. */
+function timeStamp(cpu: SystemContext): bigint {
+  const { state } = cpu;
   const offset = BigInt(state.get(TSC_OFFSET)) | BigInt(state.get(TSC_OFFSET + 4)) << 32n;
-  return BigInt.asUintN(64, BigInt(retired) + offset);
+  return BigInt.asUintN(64, BigInt(cpu.time()) + offset);
 }
 
 function setTimeStamp(cpu: SystemContext, value: bigint): void {
-  const offset = BigInt.asUintN(64, value - BigInt(cpu.retired));
+  const offset = BigInt.asUintN(64, value - BigInt(cpu.time()));
   cpu.state.set(TSC_OFFSET, Number(offset & 0xffffffffn));
   cpu.state.set(TSC_OFFSET + 4, Number(offset >> 32n));
 }

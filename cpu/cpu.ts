@@ -56,6 +56,8 @@ const LONGEST_RUN = 200_000;
 const DR6 = 512 + 24; // MSR + 24: see cpu/control.ts
 const DR6_BS = 0x4000; // single-step
 const SOFTWARE_INTERRUPTS: ReadonlySet<string> = new Set(["int", "int1", "int3", "into"]);
+/** Deliveries in a row without a completed instruction that count as endless: frames for over 3 MB of stack. */
+const ENDLESS = 1 << 18;
 const THIS_AND_NEXT = 2; // instructions that interrupts wait for
 
 /** The I/O port space. */
@@ -104,6 +106,8 @@ export type CpuStop =
   | { readonly kind: "breakpoint" }
   /** A triple fault. */
   | { readonly kind: "shutdown"; readonly fault: TripleFault }
+  /** Exceptions without end: each handler's first instruction faults again, so that none completes. */
+  | { readonly kind: "exception-loop"; readonly vector: number }
   /** Something that this processor does not have. */
   | { readonly kind: "unmodelled"; readonly what: string };
 
@@ -139,6 +143,9 @@ export class Cpu implements SystemContext {
   #kind: CodeKind = { code32: true, flat: false, limit: 0 };
   #codeBase = 0;
   #interruptLine = false;
+  /** Deliveries since the last completed instruction, and how many were completed at the last one. */
+  #fruitless = 0;
+  #deliveredAt = -1;
   #halted = false;
   #jumped = false;
   #skipBreakpoint = false;
@@ -264,6 +271,12 @@ export class Cpu implements SystemContext {
     this.#linkFrom = 0;
     this.#next = 0;
     this.state.set(SHADOW, 0);
+    this.#fruitless = this.#retired === this.#deliveredAt ? this.#fruitless + 1 : 0;
+    this.#deliveredAt = this.#retired;
+    if (this.#fruitless > ENDLESS) {
+      this.#stop = { kind: "exception-loop", vector };
+      return;
+    }
     try {
       const shutdown = raise(this, vector, code, source);
       if (shutdown) this.#stop = { kind: "shutdown", fault: shutdown };

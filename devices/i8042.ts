@@ -116,12 +116,6 @@ export class I8042 implements PortDevice, Device<I8042State> {
   readonly #diagnose: Diagnose;
   #s: I8042State = powerOn();
 
-  /** Port 64h as a range of its own, because port 61h between the two is another device's. */
-  readonly commandPort: PortDevice = {
-    read: () => this.read(STATUS),
-    write: (_register, value) => this.write(STATUS, value),
-  };
-
   /** Connects itself to `keyboard`, which the machine advances as a device of its own. */
   constructor(
     keyboard: Ps2Device,

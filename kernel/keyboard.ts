@@ -6,7 +6,7 @@
  * @module
  */
 import { cli, cstr, inb, outb, read_eflags, sti } from "./link.ts";
-import { pic_clear_mask } from "./pic.ts";
+import { pic_clear_mask, pic_set_mask } from "./pic.ts";
 
 const DATA: u16 = 0x60;
 const STATUS: u16 = 0x64;
@@ -44,6 +44,7 @@ let pauseBytes: u32 = 0;
 
 /** Empties the controller, turns on translation and its interrupt, and unmasks IRQ 1. */
 export function keyboard_init(): void {
+  pic_set_mask(IRQ); // the controller's answer is not for the handler
   send(COMMAND, ENABLE_KEYBOARD);
   for (let n = 0; n < 32 && (inb(STATUS) & STATUS_OUTPUT_FULL) != 0; n++) inb(DATA);
   send(COMMAND, READ_CONFIGURATION);

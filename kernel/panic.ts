@@ -73,7 +73,7 @@ function isOnStack(frame: usize): bool {
 }
 
 function writeUtf16(text: string | null): void {
-  if (text === null) return;
+  if (text === null) return terminal_writestring(cstr("assertion failed"));
   const start = changetype<usize>(text);
   const end = start + (<u32> text.length << 1);
   for (let at = start; at < end; at += 2) terminal_putchar(load<u8>(at));

@@ -2,7 +2,7 @@
  * A PC that has been started: run it, look at it, call its functions, save and restore it.
  * Spec: specs/machine/machine.md.
  */
-import type { CpuStop } from "../cpu/cpu.ts";
+import type { CpuSaved, CpuStop } from "../cpu/cpu.ts";
 import { EAX, ESP, IF, SEGMENT_BASE } from "../cpu/state.ts";
 import type { Uart } from "../devices/uart.ts";
 import type { Screen } from "../devices/vga.ts";
@@ -83,11 +83,8 @@ export interface Snapshot {
   readonly ram: Uint8Array;
   readonly device: Uint8Array;
   readonly registers: Uint8Array;
-  /** Instructions retired, and whether the processor waits for an interrupt. */
-  readonly retired: number;
-  readonly halted: boolean;
-  /** TLB and A20. */
-  readonly paging: ReturnType<Pc["cpu"]["paging"]["state"]>;
+  /** What the processor remembers besides. */
+  readonly cpu: CpuSaved;
   /** Chips, clock and serial lines. */
   readonly chips: ChipStates;
   readonly clock: ClockState;
@@ -149,13 +146,10 @@ export class Machine {
     this.pc.idle.restart();
     if (this.#stoppedAt === this.#linearEip()) this.pc.cpu.skipBreakpoint();
     this.#stoppedAt = undefined;
-    try {
-      let reason: StopReason | undefined;
-      while (reason === undefined) reason = this.#step(run);
-      return this.#stop(reason);
-    } finally {
-      this.#arm(undefined);
-    }
+    let reason: StopReason | undefined;
+    while (reason === undefined) reason = this.#step(run);
+    this.#awaited = undefined;
+    return this.#stop(reason);
   }
 
   /** Executes exactly `count` instructions, fewer if something else ends it. */
@@ -186,10 +180,10 @@ export class Machine {
   ): CallResult {
     const { pc } = this, saved = pc.memory.registers.slice(), halted = pc.cpu.halted;
     const back = pc.cpu.state.eip, start = this.instructions, stoppedAt = this.#stoppedAt;
-    if (halted) pc.replaceCpu(start); // it shall run, not wait
+    if (halted) pc.cpu.restore({ ...pc.cpu.save(), halted: false }); // it shall run, not wait
     const stackTop = this.#pushCall(back, args);
     pc.cpu.state.eip = this.address(symbol);
-    pc.cpu.changed();
+    pc.cpu.modeChanged();
     for (;;) {
       const left = budget - (this.instructions - start);
       const stop = this.run({ until: { reaches: back }, budget: left, idleAfter: Infinity });
@@ -305,9 +299,8 @@ export class Machine {
       if (physAddr === undefined) {
         throw new RangeError(`Cannot write to ${hex(address + i)}: it is not mapped`);
       }
-      this.memory.write(physAddr, 1, byte);
+      this.pc.cpu.paging.writePhysical(physAddr, 1, byte);
     });
-    this.pc.cpu.changed();
   }
 
   /** The linear address as `symbol+offset`. */
@@ -340,9 +333,7 @@ export class Machine {
       ram: memory.ram.slice(),
       device: memory.device.slice(),
       registers: memory.registers.slice(),
-      retired: this.pc.retired,
-      halted: cpu.halted,
-      paging: cpu.paging.state(),
+      cpu: cpu.save(),
       chips: this.pc.chipStates(),
       clock: clock.state(),
       lines: { com1: com1.state(), com2: com2.state(), debug: debug.state() },
@@ -352,16 +343,13 @@ export class Machine {
 
   /** Goes back to what `snapshot()` saved. */
   restore(snapshot: Snapshot): void {
-    const { memory, clock, bus } = this.pc;
-    this.pc.restoreChips(snapshot.chips);
-    clock.restore(snapshot.clock);
-    this.pc.replaceCpu(snapshot.retired);
+    const { memory, cpu, clock, bus } = this.pc;
     memory.ram.set(snapshot.ram);
     memory.device.set(snapshot.device);
     memory.registers.set(snapshot.registers);
-    this.pc.cpu.paging.restore(snapshot.paging);
-    this.pc.cpu.changed();
-    if (snapshot.halted) this.pc.cpu.halt();
+    cpu.restore(snapshot.cpu);
+    this.pc.restoreChips(snapshot.chips);
+    clock.restore(snapshot.clock);
     for (const name of ["com1", "com2", "debug"] as const) {
       this.pc[name].restore(snapshot.lines[name]);
     }
@@ -417,6 +405,7 @@ export class Machine {
       registers: this.registers,
       code: [...this.readBytes(this.#linear(fault.chain[0].eip), LONGEST_INSTRUCTION)],
     }),
+    "exception-loop": ({ vector }) => ({ kind: "exception-loop", vector }),
     unmodelled: ({ what }) => ({ kind: "unmodelled", what }),
   };
 
@@ -457,13 +446,16 @@ export class Machine {
     return enabled.some((bit) => bit !== 0 && (mask & bit) === 0);
   }
 
+  /** Prepares what the run is to wait for. */
   #arm(until: Until | undefined): void {
-    this.#awaited = typeof until === "object" && "serial" in until
-      ? new TextMatch(until.serial)
-      : undefined;
-    const addresses = typeof until === "object" && "reaches" in until ? [until.reaches].flat() : [];
-    if (addresses.length === 0 && this.#breakpoints.size === 0) return;
-    this.#breakpoints = new Set(addresses.map((address) => this.address(address)));
+    const waits = typeof until === "object" ? until : undefined;
+    this.#awaited = waits && "serial" in waits ? new TextMatch(waits.serial) : undefined;
+    const places = waits && "reaches" in waits ? [waits.reaches].flat() : [];
+    const addresses = places.map((place) => this.address(place));
+    const same = addresses.length === this.#breakpoints.size &&
+      addresses.every((address) => this.#breakpoints.has(address));
+    if (same) return; // changing them costs translated code
+    this.#breakpoints = new Set(addresses);
     this.pc.cpu.setBreakpoints(this.#breakpoints);
   }
 
@@ -507,7 +499,7 @@ export class Machine {
   #restoreRegisters(saved: Uint8Array, halted: boolean): void {
     const { memory, cpu } = this.pc;
     memory.registers.set(saved.subarray(0, GENERAL_END));
-    cpu.changed();
+    cpu.modeChanged();
     if (halted) cpu.halt();
   }
 }

@@ -61,15 +61,19 @@ export type Wish =
 /** Everything that the chips remember, by name. */
 export type ChipStates = Readonly<Record<string, unknown>>;
 
-/** How SeaBIOS leaves the chips for a boot loader, as writes to ports (PC-4). */
+/** How firmware leaves the chips for a boot loader, as writes to ports (PC-4). */
 const firmware: readonly (readonly [port: number, value: number])[] = [
   ...([[0x20, 0x11], [0x21, 0x08], [0x21, 0x04], [0x21, 0x01], [0x21, 0xb8]] as const),
   ...([[0xa0, 0x11], [0xa1, 0x70], [0xa1, 0x02], [0xa1, 0x01], [0xa1, 0x8e]] as const),
   ...([[0x43, 0x34], [0x40, 0x00], [0x40, 0x00]] as const),
+  ...([[0x3fb, 0x83], [0x3f8, 0x0c], [0x3f9, 0x00], [0x3fb, 0x03]] as const),
+  ...([[0x2fb, 0x83], [0x2f8, 0x0c], [0x2f9, 0x00], [0x2fb, 0x03]] as const),
 ];
 
 /** The chips of a PC, wired. */
 export class Pc {
+  /** The processor. */
+  readonly cpu: Cpu;
   /** RAM and device memory. */
   readonly memory: Memory;
   /** Port space. */
@@ -103,8 +107,6 @@ export class Pc {
   wish: Wish | undefined;
   readonly #hooks: MachineHooks;
   readonly #chips: Readonly<Record<string, Device<unknown>>>;
-  #cpu: Cpu;
-  #earlier = 0; // instructions retired by processors that #cpu replaced
 
   /** A PC as its firmware leaves it. */
   constructor({ memory, hooks = {}, lineRate, date }: PcOptions) {
@@ -112,12 +114,12 @@ export class Pc {
     this.#hooks = hooks;
     const diagnose: Diagnose = (clause, message) => hooks.diagnose?.(clause, message);
     const reset = (by: string) => (level: boolean) => level && this.#ask({ kind: "reset", by });
-    const a20 = (level: boolean) => this.#cpu.paging.a20 = level;
+    const a20 = (level: boolean) => this.cpu.paging.a20 = level;
 
     // interrupts: slave into master's input 2, master into the processor
     this.slave = new Pic((level) => this.master.irq(2)(level), {}, diagnose);
     this.master = new Pic(
-      (level) => this.#cpu.setInterruptLine(level),
+      (level) => this.cpu.setInterruptLine(level),
       { 2: this.slave },
       diagnose,
     );
@@ -177,36 +179,19 @@ export class Pc {
     this.clock = new Clock(Object.values(timed));
     this.#chips = { master, slave, ...timed, post, console, exit, fastGate, resetControl, power };
 
-    this.#cpu = this.#newCpu();
+    this.cpu = this.#newCpu();
     for (const [port, value] of firmware) this.bus.write(port, 1, value);
     for (let at = FRAME; at < FRAME + 0x8000; at += 2) memory.device.set([0x20, 0x07], at);
   }
 
-  /** The processor. */
-  get cpu(): Cpu {
-    return this.#cpu;
-  }
-
   /** Instructions retired since power-on; exact also while a port is accessed. */
   get retired(): number {
-    return this.#earlier + this.#cpu.retired;
+    return this.cpu.retired;
   }
 
   /** Executes until `retired` instructions are done, an event is due, or something else stops it. */
   execute(retired: number): ReturnType<Cpu["run"]> {
-    return this.#cpu.run(Math.min(retired, this.clock.deadline()) - this.#earlier);
-  }
-
-  /** Puts a processor in the place of the present one that goes on from the state in memory. */
-  replaceCpu(retired: number): void {
-    const tlb = this.#cpu.paging.state(), registers = this.memory.registers.slice();
-    this.#cpu.paging.flush(true); // the access tables in memory belong to its TLB
-    this.#cpu = this.#newCpu();
-    this.#earlier = retired;
-    this.memory.registers.set(registers);
-    this.#cpu.paging.restore(tlb);
-    this.#cpu.changed();
-    this.#cpu.setInterruptLine(this.master.state().int);
+    return this.cpu.run(Math.min(retired, this.clock.deadline()));
   }
 
   /** What the chips remember. */
@@ -263,14 +248,14 @@ export class Pc {
   #timely<T>(access: () => T): T {
     this.clock.reach(this.retired);
     const result = access();
-    const due = this.clock.deadline() - this.#earlier;
-    if (due < this.#cpu.limit) this.#cpu.limit = due;
+    const due = this.clock.deadline();
+    if (due < this.cpu.limit) this.cpu.limit = due;
     return result;
   }
 
   #ask(wish: Wish): void {
     this.wish ??= wish;
-    this.#cpu.limit = 0; // leave after the present instruction
+    this.cpu.limit = 0; // leave after the present instruction
   }
 }
 

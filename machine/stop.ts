@@ -50,6 +50,8 @@ export type StopReason =
   | { readonly kind: "condition" }
   /** The instruction budget is spent. */
   | { readonly kind: "budget" }
+  /** Exceptions without end: each handler's first instruction faults again. */
+  | { readonly kind: "exception-loop"; readonly vector: number }
   /** The guest used something that the processor does not model. */
   | { readonly kind: "unmodelled"; readonly what: string };
 
@@ -83,10 +85,15 @@ const sentences: {
   "reset": ({ by }) => `the guest reset the machine through ${by}`,
   "halted": ({ why }) => `halted for good: ${why}`,
   "idle": () => "the guest waits for input",
-  "triple-fault": ({ chain }) => `triple fault after ${chain.map(nameOf).join(", then ")}`,
+  "triple-fault": ({ chain }) =>
+    `triple fault after ${chain.map(({ vector }) => nameOf(vector)).join(", then ")}`,
   "breakpoint": ({ address, symbol }) => `breakpoint at ${symbol ?? hex(address)}`,
   "condition": () => "the condition is met",
   "budget": () => "the instruction budget is spent",
+  "exception-loop": ({ vector }) =>
+    `exceptions without end: the first instruction of the handler of ${
+      nameOf(vector)
+    } faults again`,
   "unmodelled": ({ what }) => `the guest used what is not modelled: ${what}`,
 };
 
@@ -105,7 +112,7 @@ export function describeTripleFault(
       `  ${describeLink(link)} at ${describe(link.eip)} (${hex(link.eip)})`
     ),
     ...registerLines(stop.registers),
-    `  instruction bytes at ${describe(stop.registers.eip)}: ${stop.code.map(byteText).join(" ")}`,
+    `  instruction at ${describe(stop.chain[0].eip)}: ${stop.code.map(byteText).join(" ")}`,
   ];
 }
 
@@ -131,14 +138,14 @@ export function registerLines(registers: Registers): string[] {
   return lines;
 }
 
-function nameOf({ vector }: ChainLink): string {
+function nameOf(vector: number): string {
   return exceptionNames[vector] ?? `vector ${vector}`;
 }
 
 function describeLink(link: ChainLink): string {
   const code = link.code < 0 ? "" : `, error code ${hex(link.code)}`;
   const address = link.cr2 === undefined ? "" : `, address ${hex(link.cr2)}`;
-  return `${nameOf(link)}${code}${address}`;
+  return `${nameOf(link.vector)}${code}${address}`;
 }
 
 function byteText(byte: number): string {

@@ -38,15 +38,22 @@ export interface BuildOptions {
   readonly exports?: readonly string[];
 }
 
-/** Compiles and links a kernel. Sources are by file name (`kernel/main.ts`); nothing else is read. */
+/**
+ * Compiles and links a kernel. Sources are by file name (`kernel/main.ts`); nothing else is read. What cannot be
+ * built rejects with a `BuildError`.
+ */
 export function buildKernel(
   sources: ReadonlyMap<string, string>,
   options: BuildOptions = {},
 ): Promise<BuiltKernel> {
+  return new Promise((resolve) => resolve(build(sources, options)));
+}
+
+function build(sources: ReadonlyMap<string, string>, options: BuildOptions): BuiltKernel {
   const exports = new Set([...options.exports ?? abiNames, ...CALLED_BY_STUBS]);
   const compiled = compile({ sources, roots: exports });
   try {
-    return Promise.resolve(new Builder(compiled, exports).build());
+    return new Builder(compiled, exports).build();
   } finally {
     compiled.module.dispose();
   }

@@ -6,7 +6,7 @@ import * as assemblyscript from "assemblyscript";
 import { libraryFiles } from "assemblyscript/asc";
 import binaryen from "binaryen";
 import { BuildError } from "./build_error.ts";
-import { readStaticData, type StaticData } from "./static_data.ts";
+import { GAP_BYTES, type Segment, StaticData } from "./static_data.ts";
 
 /** AssemblyScript places static data here, so that a constant in this range is a reference into it. */
 export const DATA_BASE = 0x6bad0000;
@@ -38,19 +38,57 @@ export interface CompileOptions {
 }
 
 type Program = assemblyscript.Program;
+type MemorySegment = assemblyscript.MemorySegment;
 
 /** Compiles the sources; any error or warning of the compiler throws a BuildError. */
 export function compile(options: CompileOptions): CompiledModule {
-  const { program, text } = compileToText(options.sources);
-  const symbolic = symbolicText(text);
-  const module = binaryen.parseText(symbolic.text);
+  const { program, text, data: segments } = compileToText(options.sources);
+  const data = new StaticData(segments);
+  const module = binaryen.parseText(symbolicText(text, data));
   module.setFeatures(FEATURES);
   removeExports(module, options.roots);
   optimize(module, options.roots);
-  return { module, data: symbolic.data, lines: functionLines(program) };
+  return { module, data, lines: functionLines(program) };
 }
 
-function compileToText(sources: ReadonlyMap<string, string>): { program: Program; text: string } {
+/**
+ * Takes the static data out of the module, and keeps a gap after each datum, so that an address just before or behind
+ * one is its own.
+ */
+class SpacedCompiler extends assemblyscript.Compiler {
+  /** The data, in the order in which they are placed. */
+  readonly data: Segment[] = [];
+
+  override addAlignedMemorySegment(buffer: Uint8Array, alignment?: number): MemorySegment {
+    const segment = super.addAlignedMemorySegment(spaced(buffer), alignment);
+    return this.#taken(segment, buffer.length);
+  }
+
+  override addRuntimeMemorySegment(buffer: Uint8Array): MemorySegment {
+    return this.#taken(super.addRuntimeMemorySegment(spaced(buffer)), buffer.length);
+  }
+
+  #taken(segment: MemorySegment, size: number): MemorySegment {
+    this.memorySegments.pop();
+    const address = Number(String(segment.offset)); // a 64-bit number of the compiler's own
+    this.data.push({ address, bytes: segment.buffer.subarray(0, size) });
+    return segment;
+  }
+}
+
+function spaced(buffer: Uint8Array): Uint8Array {
+  const longer = new Uint8Array(buffer.length + GAP_BYTES);
+  longer.set(buffer);
+  return longer;
+}
+
+interface CompiledText {
+  readonly program: Program;
+  readonly text: string;
+  readonly data: readonly Segment[];
+}
+
+function compileToText(sources: ReadonlyMap<string, string>): CompiledText {
   const options = assemblyscript.newOptions();
   assemblyscript.setRuntime(options, 0); // stub: no collector
   assemblyscript.setMemoryBase(options, DATA_BASE);
@@ -64,12 +102,13 @@ function compileToText(sources: ReadonlyMap<string, string>): { program: Program
   parseAll(program, sources);
   check(program);
   assemblyscript.initializeProgram(program);
-  const compiled = assemblyscript.compile(program);
+  const compiler = new SpacedCompiler(program);
+  const compiled = compiler.compile();
   check(program);
   const module = binaryen.wrapModule(assemblyscript.getBinaryenModuleRef(compiled));
   const text = module.emitText();
   module.dispose();
-  return { program, text };
+  return { program, text, data: compiler.data };
 }
 
 const moduleName = (file: string): string => file.replace(/\.ts$/, "");
@@ -116,15 +155,13 @@ function check(program: Program): void {
  * Replaces every constant that refers to static data by an imported global named after the datum, and copying and
  * filling of memory by calls, before the optimiser can make 64-bit accesses of them.
  */
-function symbolicText(text: string): { text: string; data: StaticData } {
-  const data = readStaticData(text, DATA_BASE);
+function symbolicText(text: string, data: StaticData): string {
   const globals = new Set<string>();
   const get = (symbol: string): string => {
     globals.add(symbol);
     return `(global.get $${symbol})`;
   };
-  const lines = text.split("\n").filter((line) => !line.startsWith(" (data ")).join("\n");
-  const body = lines
+  const body = text
     .replace(/\(call \$\S*\/cstr\s+\(i32\.const (\d+)\)\s*\)/g, (_, at) => get(data.cstring(+at)))
     .replace(
       /\(i32\.const (\d+)\)/g,
@@ -137,7 +174,7 @@ function symbolicText(text: string): { text: string; data: StaticData } {
       `(import "start" "${name}" (func $${name} (param i32 i32 i32)))`
     ),
   ];
-  return { text: routed.replace(/\n/, `\n ${imports.join("\n ")}\n`), data };
+  return routed.replace(/\n/, `\n ${imports.join("\n ")}\n`);
 }
 
 function removeExports(module: binaryen.Module, roots: ReadonlySet<string>): void {
@@ -163,7 +200,6 @@ function optimize(module: binaryen.Module, roots: ReadonlySet<string>): void {
   }
   binaryen.clearPassArguments();
   binaryen.addPassToSkip("duplicate-function-elimination"); // each symbol has its own code
-  module.optimize();
   module.optimize();
   binaryen.clearPassesToSkip();
 }

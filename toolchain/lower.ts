@@ -95,6 +95,11 @@ function unmasked(node: Node, bits: number): Node {
   return (node.right.value & mask) === mask ? unmasked(node.left, bits) : node;
 }
 
+/** The low bits of a constant, as a signed number. */
+function truncated({ value, symbol }: Immediate, width: Width): Immediate {
+  return immediate(value << 32 - width >> 32 - width, symbol);
+}
+
 interface Join {
   readonly label: string;
   readonly result: number | null;
@@ -113,6 +118,8 @@ function directParameters(tree: FunctionTree): Set<number> {
   const parameters = Array.from({ length: tree.parameterCount }, (_, index) => index);
   return new Set(parameters.filter((index) => (counts.get(index) ?? 0) <= 1));
 }
+
+type BinaryNode = Extract<Node, { kind: "binary" }>;
 
 /** Lowers one function. */
 export class Lowering {
@@ -342,7 +349,7 @@ export class Lowering {
     return result.number;
   }
 
-  #binary(node: Extract<Node, { kind: "binary" }>): number {
+  #binary(node: BinaryNode): number {
     const { operator } = node;
     if (isComparison(operator)) return this.#boolean(node);
     if (operator in DIVISIONS) return this.#divide(node);
@@ -355,7 +362,7 @@ export class Lowering {
     return this.#arithmetic(node);
   }
 
-  #endsInMemory({ left, right }: Extract<Node, { kind: "binary" }>): boolean {
+  #endsInMemory({ left, right }: BinaryNode): boolean {
     const isRead = (node: Node) =>
       node.kind === "load" && node.bytes === 4 ||
       node.kind === "global.get" && !this.#constant(node) ||
@@ -375,13 +382,14 @@ export class Lowering {
     return result;
   }
 
-  #arithmetic({ operator, left, right }: Extract<Node, { kind: "binary" }>): number {
+  #arithmetic({ operator, left, right }: BinaryNode): number {
     let [first, second] = this.ordered([left, right]);
     const swap = COMMUTATIVE.has(operator) && !this.#constant(second) &&
       (this.#constant(first) ||
         first.kind === "local.get" && second.kind !== "local.get" && second.kind !== "load");
     if (swap) [first, second] = [second, first];
-    if (operator === "sub" && this.immediate(first)?.value === 0) return this.#negated(second);
+    const from = operator === "sub" ? this.immediate(first) : null;
+    if (from?.value === 0 && from.symbol === null) return this.#negated(second);
     const isSimple = second.kind === "local.get" || second.kind === "register" ||
       this.#constant(second);
     const begin = isSimple ? null : this.#late(second);
@@ -409,7 +417,7 @@ export class Lowering {
     return result.number;
   }
 
-  #shift({ operator, left, right }: Extract<Node, { kind: "binary" }>): number {
+  #shift({ operator, left, right }: BinaryNode): number {
     const [first, second] = this.ordered([left, right]);
     const count = this.immediate(second);
     if (count && count.symbol === null) {
@@ -425,7 +433,7 @@ export class Lowering {
   }
 
   /** A division by zero, and the quotient of the least number by -1, are #DE as they trap in WebAssembly. */
-  #divide(node: Extract<Node, { kind: "binary" }>): number {
+  #divide(node: BinaryNode): number {
     const [left, right] = this.ordered([node.left, node.right]);
     const [mnemonic, result] = DIVISIONS[node.operator]!;
     const divisor = this.#inMemory(right) ?? register(this.value(right));
@@ -570,7 +578,7 @@ export class Lowering {
     return this.address(node.pointer, node.offset, width);
   }
 
-  #testOperands(node: Extract<Node, { kind: "binary" }>): Operand[] {
+  #testOperands(node: BinaryNode): Operand[] {
     const [a, b] = this.ordered([node.left, node.right]);
     const by = this.immediate(b);
     if (!by) {
@@ -596,14 +604,14 @@ export class Lowering {
   }
 
   /** `a & b` of truth values and `a | b`, whose second operand need not be evaluated. */
-  #isJunction({ operator, left, right }: Extract<Node, { kind: "binary" }>): boolean {
+  #isJunction({ operator, left, right }: BinaryNode): boolean {
     if (!isPure(right)) return false;
     return operator === "or" && isBoolean(left) && isBoolean(right) ||
       operator === "and" && isBoolean(left) && isBoolean(right);
   }
 
   #junction(
-    { operator, left, right }: Extract<Node, { kind: "binary" }>,
+    { operator, left, right }: BinaryNode,
     label: string,
     sense: boolean,
   ): void {
@@ -707,21 +715,19 @@ export class Lowering {
     };
     const value2 = width === 32 ? value : unmasked(value, width);
     if (isPure(pointer) && this.#modifies(value2, modified)) {
-      return this.#modify(() => this.address(pointer, node.offset, width), value2);
+      return this.#modify(() => this.address(pointer, node.offset, width), width, value2);
     }
-    const constant = this.immediate(value2);
-    const from = constant ?? register(this.value(value2), width);
+    const from = this.#datum(value2, width);
     this.code.emit("mov", [this.address(pointer, node.offset, width), from]);
   }
 
   #store(to: Memory, value: Node, old: Node): void {
-    if (this.#modifies(value, old)) return this.#modify(() => to, value);
-    const constant = this.immediate(value);
-    this.code.emit("mov", [to, constant ?? register(this.value(value))]);
+    if (this.#modifies(value, old)) return this.#modify(() => to, 32, value);
+    this.code.emit("mov", [to, this.#datum(value, 32)]);
   }
 
   /** True for `old op x`: one instruction on memory does it. */
-  #modifies(value: Node, old: Node): value is Extract<Node, { kind: "binary" }> {
+  #modifies(value: Node, old: Node): value is BinaryNode {
     if (value.kind !== "binary") return false;
     const { operator, left, right } = value;
     const fits = ARITHMETIC.has(operator) ||
@@ -729,13 +735,16 @@ export class Lowering {
     return fits && sameTree(left, old) && commute(left, right) && isPure(right);
   }
 
-  #modify(to: () => Memory, { operator, right }: Extract<Node, { kind: "binary" }>): void {
-    const constant = this.immediate(right);
-    const from = constant ?? register(this.value(right));
-    const memory = to();
-    const width = memory.width || 32;
-    const operand: Operand = from.kind === "register" ? register(from.number, width) : from;
-    this.code.emit(operator, [memory, operand]);
+  #modify(to: () => Memory, width: Width, { operator, right }: BinaryNode): void {
+    const from = this.#datum(right, width);
+    this.code.emit(operator, [to(), from]);
+  }
+
+  /** The node as an immediate or register of the given width; an address has 32 bits and so fits no other. */
+  #datum(node: Node, width: Width): Register | Immediate {
+    const constant = this.immediate(node);
+    if (constant && (constant.symbol === null || width === 32)) return truncated(constant, width);
+    return register(this.value(node), width);
   }
 
   // ---- control flow

@@ -17,18 +17,6 @@ export interface DataObject {
   readonly references: readonly DataReference[];
 }
 
-/** Static data, by address while compiling and by symbol afterwards. */
-export interface StaticData {
-  /** True when the address lies in an object. */
-  has(address: number): boolean;
-  /** Name `datum:N+OFFSET` of an address inside object N. */
-  reference(address: number): string;
-  /** Name of the NUL-terminated form of the string at the address. */
-  cstring(address: number): string;
-  /** The objects that the given symbols reach, in a fixed order. */
-  objects(symbols: Iterable<string>): DataObject[];
-}
-
 /** Symbol and offset that a name of `reference` or `cstring` stands for. */
 export function splitReference(name: string): { symbol: string; addend: number } {
   const at = name.lastIndexOf("+");
@@ -38,43 +26,33 @@ export function splitReference(name: string): { symbol: string; addend: number }
   };
 }
 
-interface Segment {
+/** A datum where the compiler placed it. */
+export interface Segment {
+  /** Its address while compiling. */
   readonly address: number;
+  /** Its contents. */
   readonly bytes: Uint8Array;
+}
+
+interface Datum extends Segment {
   /** Bytes at the start that the image leaves out. */
   readonly dropped: number;
 }
+
+/** Room behind each datum while compiling; an address in it belongs to the nearer neighbour. */
+export const GAP_BYTES = 64;
 
 const STRING_ID = 2; // the runtime's class id of String
 const HEADER_BYTES = 20; // before the payload: sizes, class id, payload length
 const DROPPED_BYTES = 16; // of the header: compiled code reads the payload length only
 
-function parseBytes(literal: string): Uint8Array {
-  const bytes: number[] = [];
-  const escapes: Record<string, number> = { n: 10, t: 9, r: 13, '"': 34, "'": 39, "\\": 92 };
-  for (let at = 0; at < literal.length; at++) {
-    if (literal[at] !== "\\") bytes.push(literal.charCodeAt(at));
-    else if (literal[at + 1] in escapes) bytes.push(escapes[literal[++at]]);
-    else {
-      bytes.push(parseInt(literal.slice(at + 1, at + 3), 16));
-      at += 2;
-    }
-  }
-  return Uint8Array.from(bytes);
-}
-
-function parseSegments(text: string): Segment[] {
-  const pattern = /^ \(data \$\S+ \(i32\.const (\d+)\) "((?:[^"\\]|\\.)*)"\)/gm;
-  return [...text.matchAll(pattern)].map(([, address, literal]) => {
-    const bytes = parseBytes(literal);
-    return { address: Number(address), bytes, dropped: hasHeader(bytes) ? DROPPED_BYTES : 0 };
-  });
-}
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, length);
 
 /** True for what the runtime calls a managed object: block size, two words for a collector, class id, length. */
 function hasHeader(bytes: Uint8Array): boolean {
   if (bytes.length < HEADER_BYTES) return false;
-  const view = new DataView(bytes.buffer);
+  const view = viewOf(bytes);
   const [size, collector, collector2, , length] = [0, 4, 8, 12, 16].map((at) =>
     view.getUint32(at, true)
   );
@@ -83,38 +61,46 @@ function hasHeader(bytes: Uint8Array): boolean {
 }
 
 /** The part of a segment that becomes part of the image. */
-function keptBytes({ bytes, dropped }: Segment): Uint8Array {
+function keptBytes({ bytes, dropped }: Datum): Uint8Array {
   if (dropped === 0) return bytes;
-  const length = new DataView(bytes.buffer).getUint32(DROPPED_BYTES, true);
+  const length = viewOf(bytes).getUint32(DROPPED_BYTES, true);
   return bytes.slice(DROPPED_BYTES, HEADER_BYTES + length);
 }
 
-class Data implements StaticData {
-  readonly #segments: Segment[];
-  readonly #base: number;
+/** Static data, by address while compiling and by symbol afterwards. */
+export class StaticData {
+  readonly #segments: readonly Datum[];
   readonly #cstrings = new Map<string, string>();
 
-  constructor(segments: Segment[], base: number) {
-    this.#segments = segments;
-    this.#base = base;
+  /** The data, as they were placed with a gap behind each. */
+  constructor(segments: readonly Segment[]) {
+    this.#segments = segments.map(({ address, bytes }) => ({
+      address,
+      bytes,
+      dropped: hasHeader(bytes) ? DROPPED_BYTES : 0,
+    }));
   }
 
   #find(address: number): number {
     return this.#segments.findIndex((segment) =>
-      address >= segment.address && address <= segment.address + segment.bytes.length
+      address >= segment.address - GAP_BYTES / 2 &&
+      address < segment.address + segment.bytes.length + GAP_BYTES / 2
     );
   }
 
+  /** True when the address belongs to a datum. */
   has(address: number): boolean {
-    return address >= this.#base && this.#find(address) >= 0;
+    return this.#find(address) >= 0;
   }
 
+  /** Name `datum:N+OFFSET` of an address in datum N. */
   reference(address: number): string {
     const index = this.#find(address);
     const { address: start, dropped } = this.#segments[index];
     return `datum:${index}+${address - start - dropped}`;
   }
 
+  /** Name of the NUL-terminated form of the string at the address. */
   cstring(address: number): string {
     const bytes = this.#string(address);
     const text = String.fromCharCode(...bytes);
@@ -124,7 +110,7 @@ class Data implements StaticData {
 
   #string(address: number): number[] {
     const segment = this.#segments[this.#find(address)];
-    const view = segment && new DataView(segment.bytes.buffer, segment.bytes.byteOffset);
+    const view = segment && viewOf(segment.bytes);
     if (
       !segment || address !== segment.address + HEADER_BYTES ||
       view.getUint32(12, true) !== STRING_ID
@@ -143,6 +129,7 @@ class Data implements StaticData {
     );
   }
 
+  /** The data that the given symbols reach, in a fixed order. */
   objects(symbols: Iterable<string>): DataObject[] {
     const wanted = new Set<string>();
     const queue = [...symbols];
@@ -169,7 +156,7 @@ class Data implements StaticData {
 
   /** Aligned words that are addresses of other objects. */
   #references(bytes: Uint8Array): DataReference[] {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const view = viewOf(bytes);
     const references: DataReference[] = [];
     for (let offset = 0; offset + 4 <= bytes.length; offset += 4) {
       const value = view.getUint32(offset, true);
@@ -182,9 +169,4 @@ class Data implements StaticData {
 function stringObject(text: string, symbol: string): DataObject {
   const bytes = Uint8Array.from([...text].map((c) => c.charCodeAt(0)).concat(0));
   return { symbol, bytes, alignment: 1, isZero: false, references: [] };
-}
-
-/** Reads the data segments of a module in text form. */
-export function readStaticData(text: string, base: number): StaticData {
-  return new Data(parseSegments(text), base);
 }

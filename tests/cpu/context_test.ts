@@ -10,6 +10,7 @@ import {
 } from "../../cpu/context.ts";
 import { decode } from "../../cpu/decode.ts";
 import { DATA3, TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const CR0 = 300, CR3 = 308, CPL = 364;
 const EAX = 0, EBX = 3, ESI = 6;
@@ -90,4 +91,9 @@ Deno.test("demandRing0 faults in rings 1 to 3 [CONTEXT-6]", () => {
     cpu.state.set(CPL, ring);
     assertEquals(cpu.outcome(() => demandRing0(cpu)), ring ? "fault 13 0x0" : "ok");
   }
+});
+
+Deno.test("Operands replay their golden trace", async () => {
+  const [replayed, golden] = await replayGolden("context");
+  assertEquals(replayed, golden);
 });

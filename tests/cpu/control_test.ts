@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const EAX = 0, ECX = 1, EDX = 2, EBX = 3;
 const CR0 = 300, CR2 = 304, CR3 = 308, CR4 = 312, GDTR = 316, IDTR = 324;
@@ -266,4 +267,9 @@ Deno.test("INVD and WBINVD belong to ring 0 [CONTROL-14]", () => {
     cpu.ring(3);
     assertEquals(cpu.execute(0x0f, opcode), GP0);
   }
+});
+
+Deno.test("Control replays its golden trace", async () => {
+  const [replayed, golden] = await replayGolden("control");
+  assertEquals(replayed, golden);
 });

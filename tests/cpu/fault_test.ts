@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Fault, faultClass, isFault, Unmodelled } from "../../cpu/fault.ts";
+import { replayGolden } from "./traces.ts";
 
 const VECTORS = Array.from({ length: 32 }, (_, vector) => vector);
 
@@ -26,4 +27,9 @@ Deno.test("Unmodelled is a value of its own with a clause for people [FAULT-4]",
   const thrown: unknown = new Unmodelled("a task switch");
   assertEquals(thrown instanceof Fault || thrown instanceof Error, false);
   assertEquals((thrown as Unmodelled).what, "a task switch");
+});
+
+Deno.test("Fault replays its golden trace", async () => {
+  const [replayed, golden] = await replayGolden("fault");
+  assertEquals(replayed, golden);
 });

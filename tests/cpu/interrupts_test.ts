@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { interrupt, raise, type Source, TripleFault } from "../../cpu/interrupts.ts";
 import { loadSegment } from "../../cpu/segments.ts";
 import { CODE0, CODE3, DATA0, DATA3, STACK, TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const ESP = 4, CS = 1, SS = 2, DS = 3;
 const CR0 = 300, CR2 = 304, CR3 = 308, IDTR = 324;
@@ -319,4 +320,9 @@ Deno.test("Task switches and virtual-8086 mode are not modelled [INTERRUPTS-14]"
   cpu.ring(3);
   assertEquals(iret(cpu, 0x4000, CODE3, VM), "ok"); // outside ring 0 the bit is ignored
   assertEquals(cpu.state.eflags, 2);
+});
+
+Deno.test("Interrupts replay their golden trace", async () => {
+  const [replayed, golden] = await replayGolden("interrupts");
+  assertEquals(replayed, golden);
 });

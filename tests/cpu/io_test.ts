@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { loadSegment } from "../../cpu/segments.ts";
 import { TestCpu, TSS } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const EAX = 0, ECX = 1, EDX = 2, ESI = 6, EDI = 7;
 const CR0 = 300, CR3 = 308;
@@ -148,4 +149,9 @@ Deno.test("REP INS and OUTS do one iteration at a time [IO-6]", () => {
   cpu.state.setRegister(ECX, 0x10001);
   assertEquals(step(0xf3, 0x67, 0x6e), [0x8009, 0x10000, 1]); // CX
   assertEquals(step(0xf2, 0x67, 0x6e), [0x800c, 0x10000, 0]);
+});
+
+Deno.test("Port instructions replay their golden trace", async () => {
+  const [replayed, golden] = await replayGolden("io");
+  assertEquals(replayed, golden);
 });

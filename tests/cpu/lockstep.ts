@@ -3,24 +3,23 @@
  * memory and faults. The concrete machine's memory is a model of its own, with pages that are absent or
  * read-only, so that faults are compared, too.
  */
-import { generalAddress } from "../../isa/memory.ts";
 import type { Instruction } from "../../isa/instruction.ts";
 import type { Row } from "../../isa/row.ts";
 import { rows } from "../../isa/rows.ts";
-import { type ConcreteMemory, execute, type Operands } from "../../cpu/concrete.ts";
 import { Cpu, type CpuOptions } from "../../cpu/cpu.ts";
-import { decode, jumpTarget } from "../../cpu/decode.ts";
+import { decode } from "../../cpu/decode.ts";
 import { Fault } from "../../cpu/fault.ts";
 import { addressKey, addressOf, formKey, formOf, needsAddress } from "../../cpu/form.ts";
 import { setSegment } from "../../cpu/segments.ts";
 import { allocateMemory, RAM_BASE } from "../../cpu/state.ts";
 import type { Random } from "../random.ts";
+import { concrete, type UndoableMemory } from "./model.ts";
 
 const RAM_BYTES = 1 << 20, PAGES = RAM_BYTES >> 12;
-const DIRECTORY = 0x1000, TABLE = 0x2000, CODE = 0x3000;
+const DIRECTORY = 0x1000, TABLE = 0x2000, CODE = 0x3000, DATA = 0x10000;
 const REGISTER_BYTES = 256;
 const PRESENT = 1, WRITABLE = 2, ACCESSED = 0x20, DIRTY = 0x40;
-const ADDRESS = 36, ZERO = 32, EFLAGS = 52, SEGMENTS = 64; // state.md
+const ADDRESS = 36, EFLAGS = 52; // specs/cpu/state.md
 
 /** How segments stand: flat, or with bases and limits of their own. */
 export type Segments = "flat" | "general";
@@ -56,6 +55,7 @@ export class Lockstep {
       interpreter,
     });
     this.#ram = new Uint8Array(memory.buffer, RAM_BASE, RAM_BYTES);
+    for (let at = DATA; at < RAM_BYTES; at++) this.#ram[at] = random.below(256);
     this.#mapPages();
   }
 
@@ -92,18 +92,11 @@ export class Lockstep {
     this.#delivered = undefined;
     state.eip = eip;
     this.#cpu.changed();
-    const stop = this.#cpu.run(this.#cpu.retired + 1);
+    this.#cpu.run(this.#cpu.retired + 1);
     const fault = this.#delivered as Fault | undefined;
-    const keys = flat && needsAddress(instruction, flat)
-      ? [addressKey(addressOf(instruction))]
-      : [];
-    keys.push(formKey(formOf(instruction, flat)));
-    if (needsAddress(instruction, flat)) keys.push(addressKey(addressOf(instruction)));
-    const difference = fault || expected instanceof Fault
-      ? compareFaults(expected, fault)
-      : this.#compare(expected ?? eip, registers, memory);
-    void stop;
-    if (!fault) memory.applyTo(this.#ram);
+    const difference = compareFaults(expected, fault) ??
+      this.#compare(typeof expected === "number" ? expected : eip, registers, memory, !!fault);
+    const keys = keysOf(instruction, flat);
     return { text: `${row.text} at ${hex(eip)}`, keys, difference, faulted: fault !== undefined };
   }
 
@@ -113,7 +106,7 @@ export class Lockstep {
     for (let i = 0; i < 8; i++) {
       state.setRegister(
         i,
-        random.oneIn(3) ? random.pick(EDGES) : 0x10000 + random.below(RAM_BYTES - 0x20000),
+        random.oneIn(3) ? random.pick(EDGES) : DATA + random.below(RAM_BYTES - 0x20000),
       );
     }
     state.eflags = random.u32() & 0xcd5 | 2; // arithmetic flags and DF; IF and TF off
@@ -161,14 +154,20 @@ export class Lockstep {
     return decode(this.#ram, eip, eip + 32, eip, true)!;
   }
 
-  #compare(eip: number, registers: DataView, memory: ModelMemory): string | undefined {
+  #compare(
+    eip: number,
+    registers: DataView,
+    memory: ModelMemory,
+    fault: boolean,
+  ): string | undefined {
     const { state } = this.#cpu;
     if (state.eip !== eip) return `EIP is ${hex(state.eip)}, expected ${hex(eip)}`;
     for (let offset = 0; offset < EFLAGS + 4; offset += 4) {
       const actual = state.get(offset), expected = registers.getUint32(offset, true);
+      if (offset === ADDRESS && fault) continue; // no register, but the address operation's result
       if (actual !== expected) return `word ${offset} is ${hex(actual)}, expected ${hex(expected)}`;
     }
-    return memory.compareWith(this.#ram);
+    return memory.compare();
   }
 }
 
@@ -177,7 +176,7 @@ const ABSENT = 3, READ_ONLY = 4;
 /** Every fifth page is absent, every fifth read-only; the page tables are not mapped, and low memory is plain. */
 function pageKind(page: number): number {
   if (page === DIRECTORY >> 12 || page === TABLE >> 12) return ABSENT;
-  return page < 0x10 ? 0 : page % 5;
+  return page < DATA >> 12 ? 0 : page % 5;
 }
 
 const EDGES = [
@@ -196,6 +195,12 @@ const EDGES = [
   0x12345678,
 ];
 
+/** Keys of the form, and of the address operation before it. */
+function keysOf(instruction: Instruction, flat: boolean): string[] {
+  const key = formKey(formOf(instruction, flat));
+  return needsAddress(instruction, flat) ? [key, addressKey(addressOf(instruction))] : [key];
+}
+
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
@@ -211,63 +216,8 @@ function compareFaults(
     : `${text(actual)}, expected ${text(expected)}`;
 }
 
-/** Runs the meaning on numbers: EIP afterwards (undefined: again), or the fault. */
-function concrete(
-  instruction: Instruction,
-  flat: boolean,
-  registers: DataView,
-  memory: ModelMemory,
-): number | undefined | Fault {
-  const saved = new Uint8Array(registers.buffer).slice();
-  try {
-    const operands = operandsOf(instruction), form = formOf(instruction, flat);
-    let last: Operands = operands;
-    if (needsAddress(instruction, flat)) {
-      const address = addressOf(instruction), slots = [ZERO, 4 * instruction.reg] as const;
-      execute((m) => generalAddress(m, address), form, { ...operands, slots }, registers, memory);
-      last = { ...operands, base: ADDRESS, index: ZERO, scale: 0, displacement: 0 };
-    }
-    return execute(instruction.row.meaning!, form, last, registers, memory).eip;
-  } catch (reason) {
-    if (!(reason instanceof Fault)) throw reason;
-    new Uint8Array(registers.buffer).set(saved);
-    memory.forget();
-    return reason;
-  }
-}
-
-/** The operands as the code cache would write them, worked out apart from it. */
-function operandsOf(instruction: Instruction): Operands {
-  const { row, base, index, scale, segment, eip, length, operandSize } = instruction;
-  const popped = row.mnemonic === "pop" && base === 4 ? operandSize / 8 : 0;
-  return {
-    slots: [slot(instruction, 0), slot(instruction, 1)],
-    base: base < 0 ? ZERO : 4 * base,
-    index: index < 0 ? ZERO : 4 * index,
-    scale,
-    displacement: instruction.displacement + (instruction.isMemory ? popped : 0),
-    segment,
-    immediate: immediate(instruction),
-    target: jumpTarget(instruction),
-    next: eip + length,
-  };
-}
-
-function slot({ row, reg, rm }: Instruction, i: number): number {
-  const kind = row.operands[i] ?? "";
-  if (kind === "eaxv" || kind === "al") return 0;
-  const number = kind.startsWith("rm") ? rm : reg;
-  return kind.endsWith("8") && number >= 4 ? 4 * (number - 4) + 1 : 4 * number;
-}
-
-function immediate({ row, operandSize, immediate }: Instruction): number {
-  if (row.operands.includes("imm16")) return immediate & 0xffff;
-  if (row.operands.includes("imm8")) return immediate & 0xff;
-  return operandSize === 16 ? immediate & 0xffff : immediate;
-}
-
 /** A random encoding of the row. */
-function encode(row: Row, random: Random): number[] {
+export function encode(row: Row, random: Random): number[] {
   const bytes: number[] = [], wide = !random.oneIn(3), long = !random.oneIn(4);
   if (!wide) bytes.push(0x66);
   if (!long) bytes.push(0x67);
@@ -301,8 +251,8 @@ function modrm(row: Row, random: Random, long: boolean): number[] {
   return bytes;
 }
 
-/** Memory as the page table of {@link Lockstep} maps it; writes are kept aside. */
-class ModelMemory implements ConcreteMemory {
+/** Memory as the page table of {@link Lockstep} maps it. Writes are kept aside; the machine makes them itself. */
+class ModelMemory implements UndoableMemory {
   readonly #ram: Uint8Array;
   readonly #written = new Map<number, number>();
 
@@ -328,12 +278,12 @@ class ModelMemory implements ConcreteMemory {
   }
 
   #byte(at: number): number {
-    if (at >= 0xa0000 && at < 0xc0000) return this.#written.get(at) ?? this.deviceByte(at);
-    return this.#written.get(at) ?? this.#ram[at];
+    return this.#written.get(at) ?? this.#original(at);
   }
 
-  /** Device memory lies before RAM in the machine's memory. */
-  deviceByte(at: number): number {
+  /** Device memory, A0000h to BFFFFh, lies before RAM in the machine's memory. */
+  #original(at: number): number {
+    if (at < 0xa0000 || at >= 0xc0000) return this.#ram[at];
     return new Uint8Array(this.#ram.buffer)[0x2000000 + at - 0xa0000];
   }
 
@@ -348,22 +298,19 @@ class ModelMemory implements ConcreteMemory {
     this.#check(linear, bytes, true);
   }
 
-  /** What was written is not. */
-  forget(): void {
-    this.#written.clear();
+  /** What was written must be as before. */
+  undo(): void {
+    for (const at of this.#written.keys()) this.#written.set(at, this.#original(at));
   }
 
   /** Compares what was written with the machine's memory. */
-  compareWith(ram: Uint8Array): string | undefined {
+  compare(): string | undefined {
     for (const [at, byte] of this.#written) {
-      const actual = at >= 0xa0000 && at < 0xc0000 ? this.deviceByte(at) : ram[at];
+      const actual = this.#original(at);
       if (actual !== byte) return `byte at ${hex(at)} is ${hex(actual)}, expected ${hex(byte)}`;
     }
     return undefined;
   }
-
-  /** Nothing to do: the machine wrote it itself. */
-  applyTo(_ram: Uint8Array): void {}
 }
 
 /** Rows with a meaning. */

@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { Fault } from "../../cpu/fault.ts";
 import { Paging } from "../../cpu/paging.ts";
 import { RAM, TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 // Words of the state (specs/cpu/state.md).
 const FAULT_VECTOR = 268, FAULT_CODE = 272, STOPPED = 288, CR0 = 300, CR2 = 304, CR3 = 308;
@@ -501,4 +502,9 @@ Deno.test("Paging agrees with the manual's table on random entries [PAGING-3] [P
     seen.add(expected.slice(0, 7));
   }
   assertEquals(seen.size >= 13, true, [...seen].join());
+});
+
+Deno.test("Paging replays its golden trace", async () => {
+  const [replayed, golden] = await replayGolden("paging");
+  assertEquals(replayed, golden);
 });

@@ -11,6 +11,7 @@ import {
   loadTask,
 } from "../../cpu/segments.ts";
 import { CODE0, DATA0, DATA3, GDT, TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const GDTR = 316, LDTR = 332, TR = 348, CR0 = 300, CR2 = 304, CR3 = 308, CPL = 364;
 const ES = 0, CS = 1, SS = 2, DS = 3, GS = 5;
@@ -235,4 +236,9 @@ Deno.test("isFlat asks for base 0, all offsets and the rights [SEGMENTS-13]", ()
   assertEquals(flat(1, 0xfffff, 0x92), false);
   assertEquals(flat(0, 0xffffe, 0x92), false);
   assertEquals(flat(0, 0xfffff, 0x90), false);
+});
+
+Deno.test("Segments replay their golden trace", async () => {
+  const [replayed, golden] = await replayGolden("segments");
+  assertEquals(replayed, golden);
 });

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { innerStack, Stack } from "../../cpu/stack.ts";
 import { loadSegment } from "../../cpu/segments.ts";
 import { DATA0, DATA3, TestCpu, TSS } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const ESP = 4, SS = 2, TR = 348, CPL = 364, CR0 = 300, CR3 = 308;
 
@@ -118,4 +119,9 @@ Deno.test("innerStack checks SS as #TS with EXT [STACK-6]", () => {
     "fault 10 0x31",
   ]);
   assertEquals([inner(0x30, 0x12), inner(0x30, 0x12, 1)], ["fault 12 0x30", "fault 12 0x31"]);
+});
+
+Deno.test("Stack replays its golden trace", async () => {
+  const [replayed, golden] = await replayGolden("stack");
+  assertEquals(replayed, golden);
 });

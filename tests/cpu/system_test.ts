@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { rows } from "../../isa/rows.ts";
 import { systemInstructions } from "../../cpu/system.ts";
 import { CODE0, CODE3, DATA0, DATA3, GDT, STACK, TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const EAX = 0, ECX = 1, EBX = 3, ESP = 4, EBP = 5;
 const ES = 0, SS = 2, DS = 3, FS = 4, GS = 5;
@@ -289,4 +290,9 @@ Deno.test("Undefined and too long instructions fault [SYSTEM-18]", () => {
   assertEquals(cpu.execute(0x0f, 0xaa), UD); // RSM
   assertEquals(cpu.execute(...new Array(15).fill(0x66), 0x90), GP0);
   assertEquals(cpu.peek(GDT), 0);
+});
+
+Deno.test("System instructions replay their golden trace", async () => {
+  const [replayed, golden] = await replayGolden("system");
+  assertEquals(replayed, golden);
 });

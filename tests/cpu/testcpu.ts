@@ -24,9 +24,6 @@ export const CODE0 = 0x08, DATA0 = 0x10, CODE3 = 0x1b, DATA3 = 0x23;
 /** Flat descriptors by access byte: P, DPL, type. */
 export const FLAT_CODE0 = 0x9a, FLAT_DATA0 = 0x92, FLAT_CODE3 = 0xfa, FLAT_DATA3 = 0xf2;
 
-const SEGMENT_NAMES = ["es", "cs", "ss", "ds", "fs", "gs"];
-const REGISTER_NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
-
 /** A processor in protected mode with flat segments, in ring 0, without paging. */
 export class TestCpu implements SystemContext {
   readonly state: State;
@@ -36,9 +33,11 @@ export class TestCpu implements SystemContext {
   readonly asked: string[] = [];
   /** What each port reads as; all ones elsewhere. */
   readonly ports: Map<number, number> = new Map();
-  /** Trace lines. */
-  readonly lines: string[] = [];
   #jumped = false;
+
+  time(): number {
+    return this.retired;
+  }
 
   constructor(ramBytes = 0x200000) {
     const memory = allocateMemory(ramBytes);
@@ -119,14 +118,12 @@ export class TestCpu implements SystemContext {
     buffer.set(code);
     const big = (state.get(184 + 4) & 1 << 22) !== 0;
     const instruction = decode(buffer, 0, 16, start, big)!;
-    const text = code.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     this.#jumped = false;
     this.asked.length = 0;
     const outcome = this.outcome(() => {
       systemInstructions[instruction.row.mnemonic](this, instruction);
       if (!this.#jumped) state.eip = start + instruction.length;
     });
-    this.note("exec", JSON.stringify(text), outcome);
     this.retired++;
     return outcome;
   }
@@ -141,37 +138,6 @@ export class TestCpu implements SystemContext {
       if (!(thrown instanceof Fault)) throw thrown;
       return `fault ${thrown.vector} ${thrown.code < 0 ? "none" : hex(thrown.code)}`;
     }
-  }
-
-  /** Adds a line to the trace. */
-  note(kind: string, ...fields: string[]): void {
-    const [last] = fields.slice(-1), rest = fields.slice(0, -1);
-    this.lines.push([this.retired, kind, ...rest, "=", last].join(" "));
-  }
-
-  /** Adds registers to the trace. */
-  noteState(): void {
-    const { state } = this;
-    const general = REGISTER_NAMES.map((name, i) => `${name} ${hex(state.register(i))}`);
-    const segments = SEGMENT_NAMES.map((name, i) => `${name} ${hex(state.selector(i))}`);
-    const rest = `eip ${hex(state.eip)} eflags ${hex(state.eflags)} cpl ${state.cpl}`;
-    this.lines.push(`${this.retired} state ${rest} ${segments.join(" ")} ${general.join(" ")}`);
-  }
-
-  /** Adds doublewords of guest memory to the trace. */
-  noteMemory(physAddr: number, count: number): void {
-    const values = Array.from({ length: count }, (_, i) => hex(this.peek(physAddr + 4 * i)));
-    this.lines.push(`${this.retired} memory ${hex(physAddr)} = ${values.join(" ")}`);
-  }
-
-  /** The trace so far, as the text of a fixture. */
-  trace(subject: string): string {
-    const head = [
-      "# claudeos-trace 1",
-      `# subject: ${subject}`,
-      "# origin: recorded from this machine only",
-    ];
-    return [...head, ...this.lines].join("\n") + "\n";
   }
 
   readPort(port: number, bytes: number): number {

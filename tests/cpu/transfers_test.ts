@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { loadSegment } from "../../cpu/segments.ts";
 import { CODE0, CODE3, DATA0, DATA3, GDT, STACK, TestCpu } from "./testcpu.ts";
+import { replayGolden } from "./traces.ts";
 
 const ESP = 4, CS = 1, SS = 2, DS = 3, ES = 0, FS = 4, GS = 5, CPL = 364;
 
@@ -277,4 +278,9 @@ Deno.test("Task gates and TSSs are reported as not modelled [TRANSFERS-11]", () 
   }
   const cpu = new TestCpu();
   assertEquals(cpu.state.get(CPL), 0);
+});
+
+Deno.test("Far transfers replay their golden trace", async () => {
+  const [replayed, golden] = await replayGolden("transfers");
+  assertEquals(replayed, golden);
 });

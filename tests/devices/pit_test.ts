@@ -277,7 +277,7 @@ Deno.test("Pit mode 3 counts by two from an even number [PIT-10]", () => {
       bench.run(1);
       return bench.pit.read(0);
     });
-    assertEquals(counts, expected);
+    assertEquals(counts, [...expected]);
   }
 });
 

@@ -96,6 +96,7 @@ Deno.test("FastGate diagnoses the bits that it has not [PORTS-8]", () => {
 
 Deno.test("ResetControl pulses reset when bit 2 rises [PORTS-9]", () => {
   const { device, reset } = resetControl();
+  assertEquals(device.read(0), 0x00);
   device.write(0, 0x02);
   assertEquals([reset, device.read(0)], [[], 0x02]);
   device.write(0, 0x0e);
@@ -104,9 +105,9 @@ Deno.test("ResetControl pulses reset when bit 2 rises [PORTS-9]", () => {
 });
 
 Deno.test("ResetControl diagnoses reserved bits [PORTS-10]", () => {
-  const { device, clauses } = resetControl();
+  const { device, reset, clauses } = resetControl();
   for (const bit of [0x01, 0x10, 0x80]) device.write(0, bit);
-  assertEquals([clauses, device.read(0)], [Array(3).fill("PORTS-10"), 0x00]);
+  assertEquals([clauses, device.read(0), reset], [Array(3).fill("PORTS-10"), 0x00, []]);
 });
 
 Deno.test("PowerControl turns the machine off [PORTS-11]", () => {
@@ -118,10 +119,10 @@ Deno.test("PowerControl turns the machine off [PORTS-11]", () => {
 });
 
 Deno.test("PowerControl reads back all but the sleep bit [PORTS-12]", () => {
-  const { device } = power();
+  const { device, off } = power();
   device.write(0, 0xff);
-  device.write(1, 0x34);
-  assertEquals([device.read(0), device.read(1)], [0x01, 0x14]);
+  device.write(1, 0xdf);
+  assertEquals([device.read(0), device.read(1), off], [0x01, 0x1c, []]);
 });
 
 Deno.test("PowerControl diagnoses other sleep types [PORTS-13]", () => {

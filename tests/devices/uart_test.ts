@@ -222,11 +222,29 @@ Deno.test("Uart shows the highest interrupt in IIR [UART-11]", () => {
   assertEquals(uart.read(IIR), 0xc1);
 });
 
+Deno.test("Uart interrupts for an error while IER.2 is set, until LSR is read [UART-11, UART-12]", () => {
+  const { uart, levels } = port();
+  uart.receive(0, 0x08);
+  uart.write(IER, 0x0b);
+  assertEquals(uart.read(IIR), 0x04);
+  uart.read(DATA);
+  assertEquals(uart.read(IIR), 0x02);
+  assertEquals(levels, [true, false]);
+  uart.write(IER, 0x04);
+  assertEquals([levels.length, uart.read(IIR)], [3, 0x06]);
+  uart.read(LSR);
+  assertEquals([levels.length, uart.read(IIR)], [4, 0x01]);
+});
+
 Deno.test("Uart shows an error when its byte is the next [UART-12]", () => {
   const { uart } = fifoPort();
+  uart.write(LCR, 0x03);
   uart.receive(0x41);
+  uart.receive(0xff);
+  assertEquals(uart.read(LSR), 0x61);
   uart.receive(0x42, 0x08);
   assertEquals(uart.read(LSR), 0xe1);
+  uart.read(DATA);
   uart.read(DATA);
   assertEquals([uart.read(LSR), uart.read(LSR)], [0xe9, 0x61]);
   const single = port().uart;
@@ -298,10 +316,21 @@ Deno.test("Uart empties its FIFOs when FCR says so [UART-17]", () => {
 Deno.test("Uart drops unsent bytes when FCR.2 is set, but not the one on its way [UART-17]", () => {
   const { uart, sent } = fifoPort(0x01, { lineRate: true });
   [1, 2, 3].forEach((byte) => uart.write(DATA, byte));
+  uart.write(FCR, 0x01); // clears nothing
+  assertEquals(uart.read(LSR), 0x00);
   uart.write(FCR, 0x05);
   assertEquals(uart.read(LSR), 0x20);
   uart.advance(1_000_000);
   assertEquals([sent, uart.read(LSR)], [[1], 0x60]);
+});
+
+Deno.test("Uart interrupts when FCR.2 empties the transmitter [UART-10, UART-17]", () => {
+  const { uart, levels } = fifoPort(0x01, { lineRate: true });
+  uart.write(IER, 0x02);
+  [1, 2].forEach((byte) => uart.write(DATA, byte));
+  assertEquals(levels.at(-1), false);
+  uart.write(FCR, 0x05);
+  assertEquals(levels.at(-1), true);
 });
 
 Deno.test("Uart sends at once by default [UART-18]", () => {
@@ -362,7 +391,9 @@ Deno.test("Uart receives one character at a time at the line rate [UART-21]", ()
   uart.advance(CHARACTER_CYCLES - 1);
   assertEquals(uart.read(LSR), 0x60);
   uart.advance(1);
-  assertEquals([uart.read(LSR), uart.receive(0x42)], [0x61, true]);
+  assertEquals([uart.read(LSR), uart.receive(0x00)], [0x61, true]);
+  uart.advance(CHARACTER_CYCLES);
+  assertEquals(drain(uart), [0x41, 0x00]);
 });
 
 Deno.test("Uart receives its own characters at the line rate in loopback [UART-14, UART-21]", () => {
@@ -405,6 +436,7 @@ Deno.test("Uart diagnoses a divisor of zero and counts it as 65536 [UART-24]", (
   const { uart, clauses } = port();
   uart.write(LCR, 0x83);
   uart.write(0, 0);
+  uart.write(LCR, 0x87);
   assertEquals(clauses, []);
   uart.write(LCR, 0x03);
   assertEquals(clauses, ["UART-24"]);

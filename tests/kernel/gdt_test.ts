@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { bootGuest, type Guest, wordBytes } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const PLACE = 0x81000;
 
@@ -44,4 +45,9 @@ Deno.test("gdt_set_gate writes one descriptor, and none beyond the table [GDT-4]
   guest.call("gdt_set_gate", 5, 0x12345678, 0xabcde, 0xfa, 0x4f);
   guest.call("gdt_set_gate", 0xffffffff, 0x12345678, 0xabcde, 0xfa, 0x4f);
   assertEquals(descriptors(guest), before);
+});
+
+Deno.test("The GDT replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("gdt");
+  assertEquals(trace, golden);
 });

@@ -7,8 +7,8 @@ import { CallError, type Machine, type Snapshot } from "../../machine/machine.ts
 export interface GuestOptions {
   megabytes?: number;
   kilobytes?: number;
-  /** A boot module. */
-  module?: Uint8Array;
+  /** Boot modules. */
+  modules?: readonly Uint8Array[];
 }
 
 const SCRATCH = 0x80000; // low memory: mapped, writable, and nobody's
@@ -20,15 +20,15 @@ const writes: (readonly [number, number])[] = []; // of the machine that runs no
 let standard: { machine: Machine; snapshot: Snapshot } | undefined;
 
 /** A kernel that waits for its first command. */
-export function bootGuest({ megabytes = 32, kilobytes, module }: GuestOptions = {}): Guest {
+export function bootGuest({ megabytes = 32, kilobytes, modules = [] }: GuestOptions = {}): Guest {
   const ramBytes = kilobytes === undefined ? megabytes << 20 : kilobytes << 10;
-  const isStandard = ramBytes === 32 << 20 && module === undefined;
+  const isStandard = ramBytes === 32 << 20 && modules.length === 0;
   if (isStandard && standard) {
     standard.machine.restore(standard.snapshot);
     return new Guest(standard.machine);
   }
-  const modules = module ? [{ data: module, commandLine: "module" }] : [];
-  const machine = bootMachine({ ramBytes, modules });
+  const files = modules.map((data) => ({ data, commandLine: "module" }));
+  const machine = bootMachine({ ramBytes, modules: files });
   assertEquals(machine.run({ until: "idle", budget: BUDGET }).kind, "idle");
   if (isStandard) standard = { machine, snapshot: machine.snapshot() };
   return new Guest(machine);
@@ -101,11 +101,11 @@ export class Guest {
     });
   }
 
-  /** The writes to ports meanwhile, those to COM1's data register and to the screen left out. */
+  /** The writes to ports meanwhile. */
   portWrites(action: () => void): (readonly [number, number])[] {
     writes.length = 0;
     action();
-    return writes.filter(([port]) => port !== 0x80 && port !== 0x3d4 && port !== 0x3d5);
+    return [...writes];
   }
 
   address(symbol: string): number {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { Random } from "../random.ts";
 import { bootGuest, type Guest } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 // Restated from specs/kernel/heap.md.
 const START = 0x400000, INITIAL = 0x100000, MAXIMUM = 0x800000, HEADER = 16;
@@ -63,6 +64,9 @@ Deno.test("kmalloc gives nothing for no bytes and for too many [HEAP-4]", () => 
     assertEquals(guest.call("kmalloc", size), 0);
   }
   assertEquals(walk(guest), emptyHeap);
+  guest.call("kmalloc", INITIAL - HEADER); // the same with nothing free to begin with
+  assertEquals(guest.call("kmalloc", 0xffffffff), 0);
+  assertEquals(walk(guest).length, 1);
 });
 
 Deno.test("kmalloc keeps the rest of a split block available [HEAP-5]", () => {
@@ -162,7 +166,8 @@ Deno.test("kfree and krealloc refuse what is no allocation, and say why [HEAP-9]
   }
   assertEquals(walk(guest), before);
   guest.call("kfree", b);
-  guest.said(() => assertEquals(guest.call("kfree", b), 0)); // merged into a by now
+  const merged = guest.said(() => assertEquals(guest.call("kfree", b), 0));
+  assertMatch(merged, /not an allocation/); // it is a part of a by now
   guest.call("kfree", c);
   assertEquals(walk(guest), emptyHeap);
 });
@@ -260,7 +265,7 @@ Deno.test("Random calls keep every promise, and end with one free block [HEAP-2]
   const guest = bootGuest();
   const random = new Random(0x5eed);
   const live = new Map<number, number>();
-  for (let n = 0; n < 2000; n++) {
+  for (let n = 0; n < 10_000; n++) {
     const size = 1 + random.below(random.oneIn(8) ? 60000 : 600);
     const victim = live.size === 0 ? 0 : random.pick([...live.keys()]);
     const choice = live.size === 0 ? 0 : random.below(4);
@@ -272,9 +277,14 @@ Deno.test("Random calls keep every promise, and end with one free block [HEAP-2]
       : guest.call("kmalloc", size);
     if (choice >= 2 || (choice === 1 && address !== 0)) live.delete(victim);
     if (address !== 0) live.set(address, size);
-    if (n % 50 === 0) walk(guest);
+    if (n % 250 === 0) walk(guest);
   }
   for (const address of live.keys()) assertEquals(guest.call("kfree", address), 1);
   assertEquals(walk(guest).length, 1);
   assertEquals(guest.call("heap_get_used_size"), 0);
+});
+
+Deno.test("The heap replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("heap");
+  assertEquals(trace, golden);
 });

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { bootGuest, type Guest, wordBytes } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const PLACE = 0x81000;
 
@@ -40,4 +41,9 @@ Deno.test("idt_set_gate writes one gate, and none beyond the table [IDT-4]", () 
   guest.call("idt_set_gate", 256, 0x12345678, 0x18, 0xee);
   guest.call("idt_set_gate", 0xffffff00, 0x12345678, 0x18, 0xee);
   assertEquals(guest.bytes(base, 256 * 8 + 64), table);
+});
+
+Deno.test("The IDT replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("idt");
+  assertEquals(trace, golden);
 });

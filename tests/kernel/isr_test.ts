@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { bootGuest, wordBytes } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const PLACE = 0x81000;
 const MASTER = 0x20, SLAVE = 0xa0, EOI = 0x20;
@@ -130,4 +131,9 @@ Deno.test("An interrupt preserves registers and flags [ISR-8]", () => {
   guest.runCode([0x60, ...load, 0xf9, 0xfd, 0xcd, 32, ...flags, 0xfc, ...save, 0x61, 0xc3]);
   for (const n of registers) assertEquals(guest.word(PLACE + n * 4), 0x01010101 * (n + 1));
   assertEquals(guest.word(PLACE + 16) & 0x601, 0x601); // DF, IF, CF
+});
+
+Deno.test("Interrupt service replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("isr");
+  assertEquals(trace, golden);
 });

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { bootGuest, type Guest, wordBytes } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const MB = 0x100000, GB4 = 0x100000000;
 const HAS_SIZE = 1, HAS_MAP = 0x40;
@@ -35,7 +36,7 @@ function learn(guest: Guest, flags: number, regions: Region[], entrySize?: numbe
 const framesTo = (guest: Guest, end: number): number =>
   (end >> 12) - Math.ceil(guest.address("kernel_end") / 4096);
 
-Deno.test("The memory map is walked by its entries' own sizes [MULTIBOOT-1]", () => {
+Deno.test("The memory map is walked by its entries' own sizes [KERNEL-MULTIBOOT-1]", () => {
   const guest = bootGuest();
   const regions: Region[] = [[0, 0x9fc00, 1], [MB, 7 * MB, 1], [8 * MB, MB, 2], [9 * MB, MB, 1]];
   const expected = [2560, framesTo(guest, 8 * MB) + 256];
@@ -43,18 +44,18 @@ Deno.test("The memory map is walked by its entries' own sizes [MULTIBOOT-1]", ()
   assertEquals(learn(guest, HAS_MAP, regions, 28), expected);
 });
 
-Deno.test("Without a map the size of upper memory counts [MULTIBOOT-2]", () => {
+Deno.test("Without a map the size of upper memory counts [KERNEL-MULTIBOOT-2]", () => {
   const guest = bootGuest();
   assertEquals(learn(guest, HAS_SIZE, []), [1024, framesTo(guest, 4 * MB)]);
 });
 
-Deno.test("Without any memory information the kernel panics [MULTIBOOT-2]", () => {
+Deno.test("Without any memory information the kernel panics [KERNEL-MULTIBOOT-2]", () => {
   const guest = bootGuest();
   writeInfo(guest, 0, []);
   assertMatch(guest.fate(() => guest.call("pmm_init", INFO)), /KERNEL PANIC: .*no memory/);
 });
 
-Deno.test("Available regions count by whole frames, others by touched ones [MULTIBOOT-3]", () => {
+Deno.test("Available regions count by whole frames, others by touched ones [KERNEL-MULTIBOOT-3]", () => {
   const guest = bootGuest();
   const regions: Region[] = [[MB, 3 * MB + 0xfff, 1], [4 * MB + 0x1001, 0x2000, 1]];
   assertEquals(learn(guest, HAS_MAP, regions), [1027, framesTo(guest, 4 * MB) + 1]);
@@ -62,7 +63,7 @@ Deno.test("Available regions count by whole frames, others by touched ones [MULT
   assertEquals(learn(guest, HAS_MAP, reserved), [1024, framesTo(guest, 4 * MB) - 2]);
 });
 
-Deno.test("Memory beyond 4 GB does not count [MULTIBOOT-4]", () => {
+Deno.test("Memory beyond 4 GB does not count [KERNEL-MULTIBOOT-4]", () => {
   const guest = bootGuest();
   const low: Region = [MB, 3 * MB, 1];
   const expected = [1024, framesTo(guest, 4 * MB)];
@@ -71,14 +72,19 @@ Deno.test("Memory beyond 4 GB does not count [MULTIBOOT-4]", () => {
   assertEquals(across, [0x100000, expected[1] + 2]);
 });
 
-Deno.test("Where regions overlap, memory is not available [MULTIBOOT-5]", () => {
+Deno.test("Where regions overlap, memory is not available [KERNEL-MULTIBOOT-5]", () => {
   const guest = bootGuest();
   const regions: Region[] = [[2 * MB, MB, 2], [MB, 3 * MB, 1], [MB, 3 * MB, 1]];
   assertEquals(learn(guest, HAS_MAP, regions), [1024, framesTo(guest, 4 * MB) - 256]);
 });
 
-Deno.test("The kernel panics without a Multiboot loader [MULTIBOOT-6]", () => {
+Deno.test("The kernel panics without a Multiboot loader [KERNEL-MULTIBOOT-6]", () => {
   const guest = bootGuest();
   const report = guest.fate(() => guest.call("kernel_main", 0x12345678, 0));
   assertMatch(report, /KERNEL PANIC: not started by a Multiboot loader/);
+});
+
+Deno.test("Memory information replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("multiboot");
+  assertEquals(trace, golden);
 });

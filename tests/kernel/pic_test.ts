@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { bootGuest, type Guest } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const MASTER = 0x20, MASTER_MASK = 0x21, SLAVE = 0xa0, SLAVE_MASK = 0xa1, EOI = 0x20;
 
@@ -14,13 +15,13 @@ function request(guest: Guest, irq: number): void {
   line(true);
 }
 
-Deno.test("pic_init masks every IRQ [PIC-1]", () => {
+Deno.test("pic_init masks every IRQ [KERNEL-PIC-1]", () => {
   const guest = bootGuest();
   guest.call("pic_init");
   assertEquals(masks(guest), 0xffff);
 });
 
-Deno.test("The IRQs have the vectors 32 to 47 [PIC-1]", () => {
+Deno.test("The IRQs have the vectors 32 to 47 [KERNEL-PIC-1]", () => {
   for (const irq of [0, 1, 3, 7, 8, 12, 15]) {
     const guest = bootGuest();
     guest.call("pic_init");
@@ -30,7 +31,7 @@ Deno.test("The IRQs have the vectors 32 to 47 [PIC-1]", () => {
   }
 });
 
-Deno.test("pic_set_mask and pic_clear_mask change one IRQ [PIC-2] [PIC-3]", () => {
+Deno.test("pic_set_mask and pic_clear_mask change one IRQ [KERNEL-PIC-2] [KERNEL-PIC-3]", () => {
   const guest = bootGuest();
   guest.call("pic_init");
   guest.call("pic_clear_mask", 5);
@@ -43,14 +44,14 @@ Deno.test("pic_set_mask and pic_clear_mask change one IRQ [PIC-2] [PIC-3]", () =
   assertEquals(masks(guest) >> 8, 0xff);
 });
 
-Deno.test("Unmasking an IRQ of the slave lets the slave through [PIC-5]", () => {
+Deno.test("Unmasking an IRQ of the slave lets the slave through [KERNEL-PIC-5]", () => {
   const guest = bootGuest();
   guest.call("pic_init");
   guest.call("pic_clear_mask", 12);
   assertEquals(masks(guest), 0xffff & ~(1 << 12 | 1 << 2));
 });
 
-Deno.test("pic_send_eoi ends the service at the slave, then at the master [PIC-4]", () => {
+Deno.test("pic_send_eoi ends the service at the slave, then at the master [KERNEL-PIC-4]", () => {
   const guest = bootGuest();
   assertEquals(guest.portWrites(() => guest.call("pic_send_eoi", 4)), [[MASTER, EOI]]);
   assertEquals(
@@ -59,7 +60,7 @@ Deno.test("pic_send_eoi ends the service at the slave, then at the master [PIC-4
   );
 });
 
-Deno.test("pic_get_irr and pic_get_isr show both chips [PIC-6]", () => {
+Deno.test("pic_get_irr and pic_get_isr show both chips [KERNEL-PIC-6]", () => {
   const guest = bootGuest();
   guest.call("pic_init");
   request(guest, 5);
@@ -72,4 +73,9 @@ Deno.test("pic_get_irr and pic_get_isr show both chips [PIC-6]", () => {
   assertEquals(master.acknowledge(), 44);
   assertEquals(guest.call("pic_get_isr"), 1 << 12 | 1 << 2);
   assertEquals(guest.call("pic_get_irr") & 0x1000, 0);
+});
+
+Deno.test("The PIC driver replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("pic");
+  assertEquals(trace, golden);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bootGuest, type Guest } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const PAGE = 4096;
 
@@ -46,9 +47,8 @@ Deno.test("The bits beyond the total are set [PMM-3]", () => {
 });
 
 Deno.test("Low memory, kernel, modules and holes are reserved [PMM-4]", () => {
-  const data = Uint8Array.from({ length: 10000 }, (_, n) => n * 7);
-  const guest = bootGuest({ module: data });
-  const module = placeOf(guest, data);
+  const modules = [10000, 5000].map((length) => Uint8Array.from({ length }, (_, n) => n * length));
+  const guest = bootGuest({ modules });
   const free = new Set(freeFrames(guest));
   const reserved = (start: number, end: number) => {
     for (let frame = start >> 12; frame < Math.ceil(end / PAGE); frame++) {
@@ -58,7 +58,10 @@ Deno.test("Low memory, kernel, modules and holes are reserved [PMM-4]", () => {
   };
   reserved(0, 0x100000);
   reserved(guest.address("kernel_start"), guest.address("kernel_end"));
-  reserved(module, module + data.length);
+  for (const module of modules) {
+    const start = placeOf(guest, module);
+    reserved(start, start + module.length);
+  }
 });
 
 /** Where the loader put a module: modules are page aligned. */
@@ -73,10 +76,10 @@ function placeOf(guest: Guest, module: Uint8Array): number {
 Deno.test("pmm_alloc_page gives the lowest free frame [PMM-5]", () => {
   const guest = bootGuest();
   const frames = freeFrames(guest);
-  const pages = [0, 1, 2, 3].map(() => guest.call("pmm_alloc_page"));
-  assertEquals(pages, frames.slice(0, 4).map((frame) => frame * PAGE));
-  for (const n of [2, 0, 3]) guest.call("pmm_free_page", pages[n]);
-  assertEquals([0, 1, 2].map(() => guest.call("pmm_alloc_page")), [pages[0], pages[2], pages[3]]);
+  const pages = frames.slice(0, 100).map((frame) => frame * PAGE);
+  assertEquals(pages.map(() => guest.call("pmm_alloc_page")), pages);
+  for (const n of [70, 0, 99]) guest.call("pmm_free_page", pages[n]);
+  assertEquals([0, 1, 2].map(() => guest.call("pmm_alloc_page")), [0, 70, 99].map((n) => pages[n]));
 });
 
 Deno.test("pmm_alloc_page gives 0 when memory is out, and recovers [PMM-6] [PMM-7]", () => {
@@ -121,4 +124,9 @@ Deno.test("pmm_dump_stats prints the counts [PMM-9]", () => {
     guest.said(() => guest.call("pmm_dump_stats")),
     `PMM: ${total} pages of 4096 bytes, ${free} free, ${used} used\n`,
   );
+});
+
+Deno.test("The PMM replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("pmm");
+  assertEquals(trace, golden);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { bootGuest, type Guest } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const SECOND = 100_000_000; // ticks of the machine's clock
 
@@ -52,4 +53,9 @@ Deno.test("timer_wait halts while it waits, and keeps the interrupt flag [TIMER-
     [0xfa, 0x6a, 1, 0xb8, ...bytes, 0xff, 0xd0, 0x59, 0x9c, 0x58, 0xfb, 0xc3],
   );
   assertEquals(flags & 0x200, 0);
+});
+
+Deno.test("The timer driver replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("timer");
+  assertEquals(trace, golden);
 });

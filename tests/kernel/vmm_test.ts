@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { bootGuest, type Guest, wordBytes } from "./guest.ts";
+import { replayGolden } from "./traces.ts";
 
 const PRESENT = 1, WRITABLE = 2, USER = 4;
 const MB = 0x100000, PAGE = 4096;
@@ -176,4 +177,9 @@ Deno.test("Directory entries allow user mode only where a user page is [VMM-13]"
   guest.call("vmm_map_page", directory, FREE_SPACE + PAGE, 0x6000, USER);
   assertEquals(userEntries(), [entry]);
   assertEquals(guest.mapping(FREE_SPACE) & USER, 0);
+});
+
+Deno.test("The VMM replays its golden trace", async () => {
+  const { golden, trace } = await replayGolden("vmm");
+  assertEquals(trace, golden);
 });

@@ -1,0 +1,95 @@
+/** `deno task fixtures`: records every golden trace again and says what changed. */
+import { recordBoot } from "../conformance/boot_trace.ts";
+import { kernelModules, recordModule } from "../conformance/kernel_traces.ts";
+import { replay as replayCpu } from "../tests/cpu/traces.ts";
+import { replayGolden as replayDevice } from "../tests/devices/traces.ts";
+import { replayGolden as replayMachine } from "../tests/machine/traces.ts";
+import { compareTraces, formatDivergence } from "../trace/compare.ts";
+import { formatTrace, parseTrace } from "../trace/text.ts";
+
+const USAGE = `Records the golden traces of fixtures/ again and says what changed.
+
+Usage: deno task fixtures [--check] [NAME...]
+
+  NAME     Only traces whose path contains NAME, such as kernel/ or pit.
+  --check  Write nothing; exit code 1 if a trace would change.
+
+Device, machine and cpu traces keep their stimuli; what answers them is recorded again. Traces of isa/ were
+recorded on a processor and are left alone.`;
+
+const FIXTURES = new URL("../fixtures/", import.meta.url);
+
+/** Records the trace that belongs at \`path\` below fixtures/. */
+type Record = (path: string) => Promise<string>;
+
+const stemOf = (path: string): string => path.slice(path.indexOf("/") + 1, -".trace".length);
+const kernelImage = (): Promise<Uint8Array> => Deno.readFile(new URL("kernel.elf", FIXTURES));
+
+const rooms: Readonly<{ [room: string]: Record }> = {
+  devices: async (path) => (await replayDevice(stemOf(path))).trace,
+  machine: async (path) => (await replayMachine(stemOf(path))).trace,
+  cpu: async (path) => replayCpu(await Deno.readTextFile(new URL(path, FIXTURES))),
+  kernel: async (path) => formatTrace(recordModule(await kernelImage(), stemOf(path))),
+};
+
+/** The traces that can be recorded, and how: those that exist and those of the kernel's modules. */
+async function recordings(): Promise<Map<string, Record>> {
+  const found = new Map<string, Record>([
+    ["boot.trace", async () => formatTrace(recordBoot(await kernelImage()))],
+  ]);
+  for (const [room, record] of Object.entries(rooms)) {
+    for (const path of await tracesOf(room)) found.set(path, record);
+  }
+  return new Map([...found].sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+async function tracesOf(room: string): Promise<string[]> {
+  const paths = room === "kernel" ? kernelModules.map((stem) => `kernel/${stem}.trace`) : [];
+  if (room === "kernel") return paths;
+  for await (const { name } of Deno.readDir(new URL(`${room}/`, FIXTURES))) {
+    if (name.endsWith(".trace")) paths.push(`${room}/${name}`);
+  }
+  return paths;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(new URL(path, FIXTURES));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** What became of a trace, in words; undefined if nothing. */
+function change(before: string | undefined, after: string): string | undefined {
+  if (before === undefined) return `new, ${after.split("\n").length - 1} lines`;
+  if (before === after) return undefined;
+  const divergence = compareTraces(parseTrace(before), parseTrace(after));
+  return divergence === undefined ? "its head changed" : formatDivergence(divergence);
+}
+
+/** Runs the command; returns its exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(USAGE);
+    return 0;
+  }
+  const check = args.includes("--check"), names = args.filter((arg) => arg !== "--check");
+  let changed = 0, same = 0;
+  for (const [path, record] of await recordings()) {
+    if (names.length > 0 && !names.some((name) => path.includes(name))) continue;
+    const before = await readIfThere(path), after = await record(path);
+    const what = change(before, after);
+    if (what === undefined) same++;
+    else {
+      changed++;
+      console.log(`${path}: ${what}`);
+      if (!check) await Deno.writeTextFile(new URL(path, FIXTURES), after);
+    }
+  }
+  console.log(`${changed} changed, ${same} the same`);
+  return check && changed > 0 ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
