@@ -1,8 +1,9 @@
 /** `deno task fixtures`: records every golden trace again and says what changed. */
 import { recordBoot } from "../conformance/boot_trace.ts";
-import { kernelModules, recordModule } from "../conformance/kernel_traces.ts";
-import { replay as replayCpu } from "../tests/cpu/traces.ts";
+import { replay as replayCode, subjects as codeSubjects } from "../tests/cpu/code_traces.ts";
+import { replay as replaySystem } from "../tests/cpu/traces.ts";
 import { replayGolden as replayDevice } from "../tests/devices/traces.ts";
+import { replayGolden as replayKernel } from "../tests/kernel/traces.ts";
 import { replayGolden as replayMachine } from "../tests/machine/traces.ts";
 import { compareTraces, formatDivergence } from "../trace/compare.ts";
 import { formatTrace, parseTrace } from "../trace/text.ts";
@@ -14,8 +15,9 @@ Usage: deno task fixtures [--check] [NAME...]
   NAME     Only traces whose path contains NAME, such as kernel/ or pit.
   --check  Write nothing; exit code 1 if a trace would change.
 
-Device, machine and cpu traces keep their stimuli; what answers them is recorded again. Traces of isa/ were
-recorded on a processor and are left alone.`;
+Traces of devices/, machine/, cpu/ and kernel/ keep their stimuli; what answers them is recorded again.
+Those of isa/ were recorded on a processor and are left alone. A new trace begins with its stimuli, written
+by hand.`;
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
 
@@ -23,33 +25,30 @@ const FIXTURES = new URL("../fixtures/", import.meta.url);
 type Record = (path: string) => Promise<string>;
 
 const stemOf = (path: string): string => path.slice(path.indexOf("/") + 1, -".trace".length);
-const kernelImage = (): Promise<Uint8Array> => Deno.readFile(new URL("kernel.elf", FIXTURES));
 
 const rooms: Readonly<{ [room: string]: Record }> = {
   devices: async (path) => (await replayDevice(stemOf(path))).trace,
   machine: async (path) => (await replayMachine(stemOf(path))).trace,
-  cpu: async (path) => replayCpu(await Deno.readTextFile(new URL(path, FIXTURES))),
-  kernel: async (path) => formatTrace(recordModule(await kernelImage(), stemOf(path))),
+  cpu: async (path) => {
+    const golden = await Deno.readTextFile(new URL(path, FIXTURES)), stem = stemOf(path);
+    return stem in codeSubjects ? replayCode(stem, golden) : replaySystem(golden);
+  },
+  kernel: async (path) => (await replayKernel(stemOf(path))).trace,
 };
 
-/** The traces that can be recorded, and how: those that exist and those of the kernel's modules. */
+/** The traces that can be recorded, and how. */
 async function recordings(): Promise<Map<string, Record>> {
-  const found = new Map<string, Record>([
-    ["boot.trace", async () => formatTrace(recordBoot(await kernelImage()))],
-  ]);
+  const found = new Map<string, Record>([["boot.trace", recordBootTrace]]);
   for (const [room, record] of Object.entries(rooms)) {
-    for (const path of await tracesOf(room)) found.set(path, record);
+    for await (const { name } of Deno.readDir(new URL(`${room}/`, FIXTURES))) {
+      if (name.endsWith(".trace")) found.set(`${room}/${name}`, record);
+    }
   }
   return new Map([...found].sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-async function tracesOf(room: string): Promise<string[]> {
-  const paths = room === "kernel" ? kernelModules.map((stem) => `kernel/${stem}.trace`) : [];
-  if (room === "kernel") return paths;
-  for await (const { name } of Deno.readDir(new URL(`${room}/`, FIXTURES))) {
-    if (name.endsWith(".trace")) paths.push(`${room}/${name}`);
-  }
-  return paths;
+async function recordBootTrace(): Promise<string> {
+  return formatTrace(recordBoot(await Deno.readFile(new URL("kernel.elf", FIXTURES))));
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

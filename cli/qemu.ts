@@ -6,6 +6,7 @@
 /** The program. */
 export const QEMU = "qemu-system-i386";
 
+const SCRATCH = ".scratch"; // for QEMU's files, in the project's folder
 const PATIENCE = 30_000; // milliseconds
 const PATIENCE_WITH_ECHO = 2_000;
 const POLL = 5;
@@ -45,7 +46,8 @@ export class Qemu implements AsyncDisposable {
 
   /** Boots `image` with `megabytes` of memory. */
   static async start(image: string, megabytes: number): Promise<Qemu> {
-    const folder = await Deno.makeTempDir({ dir: "/tmp", prefix: "witness-" });
+    await Deno.mkdir(SCRATCH, { recursive: true });
+    const folder = await Deno.makeTempDir({ dir: SCRATCH });
     const process = new Deno.Command(QEMU, {
       args: [
         ...["-kernel", image, "-m", `${megabytes}`, "-qmp", "stdio"],

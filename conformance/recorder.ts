@@ -5,7 +5,7 @@
  */
 import { boot, type BootOptions } from "../machine/boot.ts";
 import { TICKS_PER_SECOND } from "../machine/clock.ts";
-import type { CallResult, Machine } from "../machine/machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import type { MachineHooks } from "../machine/pc.ts";
 import type { Stop } from "../machine/stop.ts";
 import { type Event, type MachineEvent, machineEvent } from "../trace/event.ts";
@@ -22,8 +22,6 @@ export interface Selection {
   readonly functions?: readonly string[];
   /** Kinds of events that are recorded besides them. */
   readonly kinds: readonly ("serial" | "control" | "interrupt" | "exception" | "in" | "out")[];
-  /** Ports that are recorded; all by default. */
-  readonly ports?: (port: number) => boolean;
 }
 
 /** A call that has not returned. */
@@ -56,7 +54,7 @@ export class Recorder {
   /** Boots `image`. */
   constructor(image: Uint8Array, selection: Selection, options: BootOptions = {}) {
     this.#kinds = new Set(selection.kinds);
-    this.machine = boot(image, { ...options, hooks: this.#hooks(selection.ports ?? (() => true)) });
+    this.machine = boot(image, { ...options, hooks: this.#hooks() });
     this.#muted = false;
     const { symbols } = this.machine;
     this.#entries = new Map(
@@ -89,26 +87,6 @@ export class Recorder {
       const symbol = this.#entries.get(stop.address);
       if (symbol !== undefined) this.#openCall(symbol);
     }
-  }
-
-  /** Runs until the guest waits for input, and records nothing of it. */
-  skip(): void {
-    this.#muted = true;
-    this.machine.run({ until: "idle", budget: BUDGET });
-    this.#muted = false;
-  }
-
-  /** Calls a function of the guest; the result, or how the machine stopped instead. */
-  call(symbol: string | number, ...args: readonly number[]): CallResult {
-    const called = this.machine.invoke(symbol, args, BUDGET);
-    if (called.kind === "stopped") {
-      this.flush();
-      this.add({ kind: "stop", reason: called.stop.kind });
-    } else if (typeof symbol === "string") {
-      const result = signatures[symbol]?.result ? called.value : undefined;
-      this.add({ kind: "return", symbol, arguments: args, result });
-    }
-    return called;
   }
 
   /** Lets `look` do anything to the machine and takes it back: RECORDER-5. */
@@ -161,11 +139,10 @@ export class Recorder {
     this.add({ kind: "return", symbol, arguments: values, result });
   }
 
-  #hooks(ports: (port: number) => boolean): MachineHooks {
+  #hooks(): MachineHooks {
     const wants = (kind: string): boolean => this.#kinds.has(kind);
-    const port = (kind: "in" | "out") => (port: number, value: number): void => {
-      if (ports(port)) this.add({ kind, port, bytes: 1, value });
-    };
+    const port = (kind: "in" | "out") => (port: number, value: number): void =>
+      this.add({ kind, port, bytes: 1, value });
     return {
       serial: (line, byte) => {
         if (line === "com1" && !this.#muted && wants("serial")) this.#serialByte(byte);

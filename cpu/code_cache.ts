@@ -252,7 +252,7 @@ export class CodeCache {
         if (at !== source.offset) break;
         throw new Fault(GP, 0);
       }
-      if (at + instruction.length <= PAGE) table.operations[at] = this.#free; // CODE_CACHE-6
+      if (at + instruction.length <= PAGE) table.operations[at] = this.#free; // CODE-CACHE-6
       this.#mark(source.physPage, at, instruction.length);
       this.#emit(instruction, table.flat, (linear + at - source.offset) >>> 0);
       at += instruction.length;

@@ -87,6 +87,14 @@ function number(value: number): string {
   return value > -256 && value < 256 ? `${value}` : `0x${(value >>> 0).toString(16)}`;
 }
 
+/** Whether a space stands outside all parentheses. */
+function hasOperator(text: string): boolean {
+  const inner = /\([^()]*\)/g;
+  let bare = text;
+  while (inner.test(bare)) bare = bare.replaceAll(inner, "");
+  return bare.includes(" ");
+}
+
 /** Writes one graph. Values used more than once get names. */
 class Explainer {
   readonly lines: string[] = [];
@@ -112,7 +120,7 @@ class Explainer {
   /** As {@link #value}, in parentheses where it has an operator. */
   #operand(node: Node): string {
     const text = this.#value(node);
-    return / /.test(text) && !/^\w+\(.*\)$/.test(text) ? `(${text})` : text;
+    return hasOperator(text) ? `(${text})` : text;
   }
 
   #expression(node: Node): string {

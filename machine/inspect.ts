@@ -23,9 +23,11 @@ export type ReadWord = (address: number) => number;
 
 /** The control registers that decide about paging. */
 export interface PagingRegisters {
-  /** CR0, CR3, CR4. */
+  /** Paging on. */
   readonly cr0: number;
+  /** The page directory. */
   readonly cr3: number;
+  /** 4 MB and global pages. */
   readonly cr4: number;
 }
 
@@ -43,18 +45,21 @@ export interface PageMapping {
   readonly user: boolean;
   /** Survives a change of CR3. */
   readonly global: boolean;
-  /** Was used, was written to. */
+  /** Was used. */
   readonly accessed: boolean;
+  /** Was written to. */
   readonly dirty: boolean;
-  /** Physical address of the entry that maps it, and the entry. */
+  /** Physical address of the entry that maps it. */
   readonly entryAddr: number;
+  /** That entry. */
   readonly entry: number;
 }
 
 /** Consecutive pages with the same rights. */
 export interface MappedRange {
-  /** First addresses. */
+  /** First linear address. */
   readonly virtAddr: number;
+  /** First physical address. */
   readonly physAddr: number;
   /** Length. */
   readonly bytes: number;
@@ -70,8 +75,9 @@ export interface HeapBlock {
   readonly size: number;
   /** Whether it is free. */
   readonly free: boolean;
-  /** Headers of the blocks below and above, 0 for none. */
+  /** Header of the block below, 0 for none. */
   readonly prev: number;
+  /** Header of the block above, 0 for none. */
   readonly next: number;
   /** What is wrong with it, or nothing. */
   readonly damage: string | undefined;
@@ -81,7 +87,9 @@ export interface HeapBlock {
 export interface Usage {
   /** Used and free. */
   readonly total: number;
+  /** Given away. */
   readonly used: number;
+  /** Available. */
   readonly free: number;
 }
 

@@ -79,15 +79,19 @@ export class CallError extends Error {
 
 /** A machine at one moment. Taken in memory; valid for the machine that it was taken from. */
 export interface Snapshot {
-  /** RAM, device memory, and the processor's registers. */
+  /** RAM. */
   readonly ram: Uint8Array;
+  /** Device memory. */
   readonly device: Uint8Array;
+  /** The processor's registers. */
   readonly registers: Uint8Array;
   /** What the processor remembers besides. */
   readonly cpu: CpuSaved;
-  /** Chips, clock and serial lines. */
+  /** What the chips remember. */
   readonly chips: ChipStates;
+  /** The time. */
   readonly clock: ClockState;
+  /** The host's ends of the serial lines. */
   readonly lines: Readonly<Record<"com1" | "com2" | "debug", SerialState>>;
   /** Accesses to ports that nobody claims. */
   readonly unclaimed: readonly (readonly [number, number])[];

@@ -80,20 +80,27 @@ export class Pc {
   readonly bus: Bus;
   /** Virtual time. */
   readonly clock: Clock;
-  /** Interrupt controllers. */
+  /** First interrupt controller. */
   readonly master: Pic;
+  /** Second interrupt controller, on the first one's input 2. */
   readonly slave: Pic;
-  /** Timer, its port 61h, and the CMOS clock. */
+  /** Timer. */
   readonly pit: Pit;
+  /** Port 61h: the timer's channel 2 and the speaker. */
   readonly portB: SystemPortB;
+  /** CMOS clock. */
   readonly rtc: Rtc;
-  /** Keyboard and its controller. */
+  /** Keyboard. */
   readonly keyboard: Keyboard;
+  /** Keyboard controller. */
   readonly i8042: I8042;
-  /** Serial chips, and the host's ends of their lines. */
+  /** Serial chip of COM1. */
   readonly uart1: Uart;
+  /** Serial chip of COM2. */
   readonly uart2: Uart;
+  /** The host's end of COM1. */
   readonly com1: SerialPort;
+  /** The host's end of COM2. */
   readonly com2: SerialPort;
   /** The debug console's output. */
   readonly debug: SerialPort;

@@ -3,4 +3,4 @@
  * reaches the JSR registry maps `@std/assert` to `jsr:@std/assert@1` in `deno.json` instead.
  */
 // @ts-types="./assert_types.d.ts"
-export * from "deno-std/assert";
+export * from "npm:deno-std@1.4.0/assert/mod.js";

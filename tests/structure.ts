@@ -5,7 +5,7 @@ export type Tree = ReadonlyMap<string, string>;
 
 const ROOT = new URL("../", import.meta.url);
 const TEXT = /(\.(ts|md|json|trace|c|S|sh|yml)|^LICENSE|Makefile|\.ci\/run)$/;
-const OUTSIDE = new Set([".git", "node_modules", "coverage"]);
+const OUTSIDE = new Set([".git", ".scratch", "node_modules", "coverage"]);
 
 /** Rooms whose every module has a specification, a test and a golden trace. */
 const PAIRED = ["isa", "cpu", "devices", "machine", "kernel"];
@@ -30,10 +30,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   conformance: ["machine", "trace"],
 };
 
-/** Packages that a room may import; all others use none. */
-const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  toolchain: ["assemblyscript", "binaryen"],
-  conformance: ["fast-check"],
+/** Packages by the only file of its room that names them; the other rooms of the list use none. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  "toolchain/packages.ts": /^npm:(assemblyscript|binaryen)@/,
+  "conformance/packages.ts": /^npm:fast-check@/,
 };
 
 const FORBIDDEN_FOLDERS = ["utils", "util", "misc", "common", "helpers", "lib", "shared"];
@@ -111,7 +111,10 @@ export function misnamedClauses(tree: Tree): string[] {
   return problems;
 }
 
-const CITATION = /\[([A-Z][A-Z0-9-]*-[0-9]+(?:, ?[A-Z][A-Z0-9-]*-[0-9]+)*)\]/g;
+/** Clauses in brackets at the end of a string, as in a test's name. */
+const CITATION =
+  /((?:\[[A-Z][A-Z0-9-]*-[0-9]+(?:, ?[A-Z][A-Z0-9-]*-[0-9]+)*\]\s?)+)["'`]\s*[,)\]:]/g;
+const CLAUSE = /\b[A-Z][A-Z0-9-]*-[0-9]+\b/g;
 
 function withoutComments(source: string): string {
   return source.replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, "").replaceAll(/\s\/\/ .*$/gm, "");
@@ -123,7 +126,7 @@ function citations(tree: Tree): Map<string, string> {
   for (const [path, text] of tree) {
     if (!path.startsWith("tests/") || !path.endsWith(".ts") || isAboutStructure(path)) continue;
     for (const [, ids] of withoutComments(text).matchAll(CITATION)) {
-      for (const id of ids.split(/, ?/)) cited.set(id, path);
+      for (const id of ids.match(CLAUSE)!) cited.set(id, path);
     }
   }
   return cited;
@@ -148,7 +151,7 @@ export function unknownClauses(tree: Tree): string[] {
     .map(([id, path]) => `${path} cites ${id}, which no specification has`);
   for (const [path, text] of tree) {
     if (isAboutStructure(path) || !/\.(ts|md|trace)$/.test(path)) continue;
-    const ids = new Set(text.match(/\b[A-Z][A-Z0-9-]*-[0-9]+\b/g));
+    const ids = new Set(text.match(CLAUSE));
     for (const id of ids) {
       const known = stems.has(id.replace(/-[0-9]+$/, ""));
       if (known && !defined.has(id)) problems.push(`${path} names ${id}, which does not exist`);
@@ -159,7 +162,7 @@ export function unknownClauses(tree: Tree): string[] {
 
 /** The specifiers that a module imports or exports from, its types included. */
 export function importsOf(source: string): string[] {
-  const statement = /^\s*(?:import|export)\b[^;'"`]*?(?:from\s*)?["']([^"']+)["']/gm;
+  const statement = /^\s*(?:import|export)\s+(?:[\w$*{},\s]*?\sfrom\s+)?["']([^"']+)["']/gm;
   const dynamic = /\bimport\(\s*["']([^"']+)["']/g;
   const code = source.replaceAll(/^\s*\*.*$/gm, "");
   return [...code.matchAll(statement), ...code.matchAll(dynamic)].map(([, specifier]) => specifier);
@@ -179,9 +182,10 @@ export function wrongImports(tree: Tree): string[] {
 }
 
 function wrongImport(tree: Tree, path: string, specifier: string): string | undefined {
+  if (isAboutStructure(path)) return undefined;
   const room = roomOf(path);
   if (!specifier.startsWith(".")) {
-    const free = !(room in ARROWS) || PACKAGES[room]?.includes(specifier.split("/")[0]);
+    const free = !(room in ARROWS) || PACKAGES[path]?.test(specifier);
     return free ? undefined : `${path} imports the package ${specifier}`;
   }
   const target = resolve(path, specifier), other = roomOf(target);
@@ -197,17 +201,22 @@ export function moduleGraph(tree: Tree, entry: string): { files: string[]; packa
   for (const path of files) {
     for (const specifier of importsOf(tree.get(path) ?? "")) {
       if (specifier.startsWith(".")) files.add(resolve(path, specifier));
-      else packages.add(`${path} imports ${specifier}`);
+      else if (!specifier.startsWith("node:")) packages.add(`${path} imports ${specifier}`);
     }
   }
   return { files: [...files], packages: [...packages] };
 }
 
-/** Packages in the graphs of the entries that must start in an empty cache without a download. */
+/** Packages in `deno.json`, which every task would download, and in the graphs of the entries that must start in an empty cache without a download. */
 export function packagesAtStart(tree: Tree): string[] {
-  return ["cli/boot.ts", "cli/run.ts", "mod.ts"].flatMap((entry) =>
+  const { imports = {} } = JSON.parse(tree.get("deno.json")!) as {
+    imports?: Record<string, string>;
+  };
+  const mapped = Object.values(imports).filter((target) => !target.startsWith("."));
+  const entries = ["cli/boot.ts", "cli/run.ts", "mod.ts"].flatMap((entry) =>
     tree.has(entry) ? moduleGraph(tree, entry).packages : [`${entry} does not exist`]
   );
+  return [...mapped.map((target) => `deno.json maps to the package ${target}`), ...entries];
 }
 
 /** Uses of Deno's own API outside the rooms that may use it. */

@@ -94,7 +94,7 @@ const faults: [
   [
     "a device that imports a package",
     "Imports follow the arrows of the design",
-    { "devices/chip.ts": `import fc from "fast-check";` },
+    { "devices/chip.ts": `import fc from "npm:fast-check@4";` },
   ],
   [
     "an import of a file that does not exist",
@@ -104,7 +104,7 @@ const faults: [
   [
     "a package in the graph of boot",
     "Booting needs no package",
-    { "devices/chip.ts": `import fc from "fast-check";` },
+    { "devices/chip.ts": `import fc from "npm:fast-check@4";` },
   ],
   [
     "a device that reads a file",

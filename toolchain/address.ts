@@ -3,14 +3,19 @@ import type { Node } from "./tree.ts";
 
 /** A term of the sum: an expression times 1, 2, 4 or 8. */
 export interface Term {
+  /** The expression. */
   readonly node: Node;
+  /** Its factor. */
   readonly scale: 1 | 2 | 4 | 8;
 }
 
 /** An address as a sum. */
 export interface Sum {
+  /** A symbol whose address is part of the sum. */
   readonly symbol: string | null;
+  /** The constant part. */
   readonly displacement: number;
+  /** The parts that are computed. */
   readonly terms: readonly Term[];
 }
 

@@ -23,7 +23,9 @@ const NOT_BYTES = [6, 7]; // ESI and EDI have no byte form
 
 /** A function's code before allocation. */
 export interface Unallocated {
+  /** The code, with virtual registers. */
   readonly lines: readonly Line[];
+  /** One more than the highest register number. */
   readonly registerCount: number;
   /** Registers that begin as a parameter, with the parameter's displacement from EBP. */
   readonly homes: ReadonlyMap<number, number>;
@@ -31,8 +33,11 @@ export interface Unallocated {
 
 /** A function's code with physical registers. */
 export interface Allocated {
+  /** The code, with physical registers. */
   readonly lines: readonly Line[];
+  /** Registers of the caller that it changes. */
   readonly saved: readonly number[];
+  /** Bytes of stack slots below EBP. */
   readonly frameBytes: number;
 }
 

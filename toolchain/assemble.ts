@@ -11,18 +11,27 @@ export type SectionName = ".multiboot" | ".text" | ".rodata" | ".data" | ".bss";
 
 /** A place that the linker fills in: an absolute address, or one relative to the end of the field. */
 export interface Relocation {
+  /** Where the field is. */
   readonly section: SectionName;
+  /** Offset of the field in its section. */
   readonly offset: number;
+  /** How the field is filled in. */
   readonly kind: "absolute" | "relative";
+  /** What it refers to. */
   readonly symbol: string;
+  /** Added to the address of the symbol. */
   readonly addend: number;
 }
 
 /** A named place. */
 export interface AssembledSymbol {
+  /** Its name. */
   readonly name: string;
+  /** Where it is. */
   readonly section: SectionName;
+  /** Offset in its section. */
   readonly offset: number;
+  /** Bytes up to its end; 0 if nothing ended it. */
   readonly size: number;
   /** Labels do not reach the image's symbol table. */
   readonly kind: "function" | "object" | "label";
@@ -30,28 +39,43 @@ export interface AssembledSymbol {
 
 /** A section's contents; .bss has a size only. */
 export interface AssembledSection {
+  /** Its name. */
   readonly name: SectionName;
+  /** Its contents. */
   readonly bytes: Uint8Array;
+  /** Its size in memory. */
   readonly size: number;
+  /** A power of two that its address is a multiple of. */
   readonly alignment: number;
 }
 
 /** What the linker places. */
 export interface AssembledObject {
+  /** What was written, section by section. */
   readonly sections: readonly AssembledSection[];
+  /** Named places, labels too. */
   readonly symbols: readonly AssembledSymbol[];
+  /** What the linker has to fill in. */
   readonly relocations: readonly Relocation[];
 }
 
-interface Field {
+/** A place within an instruction or datum that the linker fills in. */
+export interface Field {
+  /** Offset in the bytes. */
   readonly at: number;
+  /** How it is filled in. */
   readonly kind: "absolute" | "relative";
+  /** What it refers to. */
   readonly symbol: string;
+  /** Added to the address of the symbol. */
   readonly addend: number;
 }
 
-interface Encoding {
+/** An encoded instruction. */
+export interface Encoding {
+  /** Prefixes, opcode, operands; zeros where a field is. */
   readonly bytes: readonly number[];
+  /** What the linker fills in. */
   readonly fields: readonly Field[];
 }
 
@@ -63,14 +87,18 @@ const fitsSigned = (value: number, bits: number) =>
 const fits = (value: number, bits: number) => value >= -(2 ** (bits - 1)) && value < 2 ** bits;
 
 type Match = (operand: Operand, size: Width) => boolean;
+const isPhysical = (number: number) => number >= 0 && number < 8;
 const isRegister = (width: Width): Match => (operand) =>
-  operand.kind === "register" && operand.width === width;
+  operand.kind === "register" && operand.width === width && isPhysical(operand.number);
 const isFixed = (number: number, width: Width): Match => (operand) =>
   operand.kind === "register" && operand.number === number && operand.width === width;
+const isAddress = ({ base, index }: Memory) => base < 8 && index < 8 && index !== 4; // ESP is no index
 const isMemory = (width: Width | 0): Match => (operand) =>
-  operand.kind === "memory" && (width === 0 || operand.width === width || operand.width === 0);
+  operand.kind === "memory" && isAddress(operand) &&
+  (width === 0 || operand.width === width || operand.width === 0);
 const isEither = (width: Width): Match => (operand) =>
-  isRegister(width)(operand, width) || operand.kind === "memory" && operand.width === width;
+  isRegister(width)(operand, width) ||
+  operand.kind === "memory" && operand.width === width && isAddress(operand);
 const isSegment = (number: number): Match => (operand) =>
   operand.kind === "segment" && operand.number === number;
 const isImmediate = (test: (value: number) => boolean): Match => (operand) =>

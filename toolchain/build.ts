@@ -1,14 +1,15 @@
 /** Builds a kernel image from sources: compile, lower, assemble, link. Spec: specs/toolchain/build.md. */
-import binaryen from "binaryen";
+import { binaryen } from "./packages.ts";
 import { abiNames } from "./abi.ts";
 import { allocate } from "./allocate.ts";
 import { Assembler } from "./assemble.ts";
 import { BuildError } from "./build_error.ts";
-import { compile, type CompiledModule, type SourceLine } from "./compile.ts";
+import { compile, type CompiledModule, type ModuleView, type SourceLine } from "./compile.ts";
 import { finish, type Finished, removeDead } from "./finish.ts";
 import { isJump, isLabel, type Line } from "./ir.ts";
 import { link, type PlacedSection, type PlacedSymbol } from "./link.ts";
-import { type Environment, lower } from "./lower.ts";
+import { lower } from "./lower.ts";
+import type { Environment } from "./values.ts";
 import { target } from "./operands.ts";
 import { addEntry } from "./start/entry.ts";
 import { addFlush } from "./start/flush.ts";
@@ -21,14 +22,19 @@ import { type FunctionTree, readFunction } from "./tree.ts";
 
 /** A symbol of the image with its source position, where it has one. */
 export interface BuiltSymbol extends PlacedSymbol {
+  /** Where it was written; null for what is not compiled. */
   readonly source: SourceLine | null;
 }
 
 /** A finished kernel. */
 export interface BuiltKernel {
+  /** The file. */
   readonly image: Uint8Array;
+  /** Address of `_start`. */
   readonly entry: number;
+  /** Sections in the order of their addresses. */
   readonly sections: readonly PlacedSection[];
+  /** Symbols, local ones first, then by address. */
   readonly symbols: readonly BuiltSymbol[];
 }
 
@@ -67,7 +73,7 @@ const displayName = (name: string): string => name.replace(/^.*[/~]/, "");
 
 class Builder {
   readonly #compiled: CompiledModule;
-  readonly #module: binaryen.Module;
+  readonly #module: ModuleView;
   readonly #exports: ReadonlySet<string>;
   readonly #assembler = new Assembler();
   readonly #exported = new Map<string, string>();

@@ -2,9 +2,8 @@
  * AssemblyScript sources to an optimised Binaryen module whose references to static data are symbolic.
  * Spec: specs/toolchain/compile.md. Reads no file: the sources are given, the standard library is part of the compiler.
  */
-import * as assemblyscript from "assemblyscript";
-import { libraryFiles } from "assemblyscript/asc";
-import binaryen from "binaryen";
+
+import { assemblyscript, binaryen, libraryFiles } from "./packages.ts";
 import { BuildError } from "./build_error.ts";
 import { GAP_BYTES, type Segment, StaticData } from "./static_data.ts";
 
@@ -17,13 +16,39 @@ const WIDTH_OF_USIZE = 201; // "will require an explicit cast when switching bet
 
 /** Source position of a function. */
 export interface SourceLine {
+  /** As given: `kernel/heap.ts`. */
   readonly file: string;
+  /** From 1. */
   readonly line: number;
+}
+
+/** The parts of a Binaryen module that the build reads; the references are Binaryen's own. */
+export interface ModuleView {
+  /** How many exports there are. */
+  getNumExports(): number;
+  /** Reference to an export. */
+  getExportByIndex(index: number): number;
+  /** How many globals there are. */
+  getNumGlobals(): number;
+  /** Reference to a global. */
+  getGlobalByIndex(index: number): number;
+  /** How many functions there are. */
+  getNumFunctions(): number;
+  /** Reference to a function. */
+  getFunctionByIndex(index: number): number;
+  /** How many parts the function table has. */
+  getNumElementSegments(): number;
+  /** Reference to a part of the function table. */
+  getElementSegmentByIndex(index: number): number;
+  /** Frees it. */
+  dispose(): void;
 }
 
 /** A compiled program. */
 export interface CompiledModule {
-  readonly module: binaryen.Module;
+  /** The optimised module; static data are imported globals. */
+  readonly module: ModuleView;
+  /** What those globals stand for. */
   readonly data: StaticData;
   /** Where each function was written, by the compiler's internal name. */
   readonly lines: ReadonlyMap<string, SourceLine>;
@@ -187,21 +212,34 @@ function removeExports(module: binaryen.Module, roots: ReadonlySet<string>): voi
   for (const name of names) module.removeExport(name);
 }
 
-/** Binaryen's size optimiser; roots are never inlined, so that every call of one is a call. */
-function optimize(module: binaryen.Module, roots: ReadonlySet<string>): void {
+/** Every option of the optimiser: they are global to Binaryen, and the compiler may have changed them. */
+function setOptions(): void {
   binaryen.setOptimizeLevel(2);
   binaryen.setShrinkLevel(2);
   binaryen.setDebugInfo(true);
+  binaryen.setAlwaysInlineMaxSize(2);
+  binaryen.setFlexibleInlineMaxSize(20);
+  binaryen.setOneCallerInlineMaxSize(-1); // any size
+  binaryen.setAllowInliningFunctionsWithLoops(false);
+  binaryen.setTrapsNeverHappen(false);
+  binaryen.setClosedWorld(false);
   binaryen.setLowMemoryUnused(false);
   binaryen.setZeroFilledMemory(false);
+  binaryen.setFastMath(false);
+  binaryen.clearPassArguments();
+  binaryen.clearPassesToSkip();
+}
+
+/** Binaryen's size optimiser; roots are never inlined, so that every call of one is a call. */
+function optimize(module: binaryen.Module, roots: ReadonlySet<string>): void {
+  setOptions();
   for (const name of roots) {
     binaryen.setPassArgument("no-inline", `*/${name}`);
     module.runPasses(["no-inline"]);
   }
-  binaryen.clearPassArguments();
   binaryen.addPassToSkip("duplicate-function-elimination"); // each symbol has its own code
   module.optimize();
-  binaryen.clearPassesToSkip();
+  setOptions();
 }
 
 /** File and line of every function and method that has a body. */

@@ -3,13 +3,19 @@ import { childrenOf, type Node } from "./tree.ts";
 
 /** Effects of an expression, its subexpressions included. */
 export interface TreeEffects {
+  /** Loads, or calls. */
   readonly readsMemory: boolean;
+  /** Stores, or calls. */
   readonly writesMemory: boolean;
+  /** Reads variables, or calls. */
   readonly readsGlobals: boolean;
+  /** Changes variables, or calls. */
   readonly writesGlobals: boolean;
   /** May leave the sequence: jumps, traps, calls. */
   readonly leaves: boolean;
+  /** Locals that it reads. */
   readonly gets: ReadonlySet<number>;
+  /** Locals that it changes. */
   readonly sets: ReadonlySet<number>;
 }
 

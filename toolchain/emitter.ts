@@ -12,9 +12,12 @@ export function opposite(condition: string): string {
 
 /** Code of one function under construction. */
 export class Emitter {
+  /** The code so far. */
   readonly lines: Line[] = [];
-  registerCount = FIRST_VIRTUAL;
-  depth = 0;
+  /** One more than the highest register number. */
+  registerCount: number = FIRST_VIRTUAL;
+  /** How many loops are open. */
+  depth: number = 0;
   #labels = 0;
 
   /** A new virtual register. */

@@ -19,13 +19,17 @@ import {
 
 /** A jump table in .rodata. */
 export interface JumpTable {
+  /** Its symbol. */
   readonly symbol: string;
+  /** Labels of the function, in the order of the entries. */
   readonly labels: readonly string[];
 }
 
 /** A finished function. */
 export interface Finished {
+  /** The code with its frame. */
   readonly lines: readonly Line[];
+  /** Its jump tables. */
   readonly tables: readonly JumpTable[];
 }
 
@@ -72,6 +76,7 @@ function shorterLea(line: Code): Code {
   const { base, index, scale, displacement, symbol } = from;
   const constant = immediate(displacement, symbol);
   const hasConstant = displacement !== 0 || symbol !== null;
+  if (base < 0) return index < 0 ? code("mov", to, constant) : line;
   if (index < 0 && base === to.number) return added(to, constant);
   if (index < 0 && !hasConstant) return code("mov", to, register(base));
   if (hasConstant || scale !== 1) return line;

@@ -6,12 +6,15 @@ export type Line = Code | LabelLine;
 
 /** A label line. */
 export interface LabelLine {
+  /** Its name. */
   readonly label: string;
 }
 
 /** An instruction; `clobbers` and `reads` are registers beyond its operands. */
 export interface Code extends Instruction {
+  /** Registers that it reads. */
   readonly reads?: readonly number[];
+  /** Registers that it writes. */
   readonly clobbers?: readonly number[];
   /** Labels that an indirect jump can reach. */
   readonly targets?: readonly string[];
@@ -26,7 +29,7 @@ export type Jump = Code & { readonly mnemonic: `j${string}` };
 export const FIRST_VIRTUAL = 8;
 
 /** How an instruction treats its first operand; the others are only read. */
-type Role = "write" | "modify" | "read";
+export type Role = "write" | "modify" | "read";
 
 const WRITE = "mov movzx movsx lea pop in bsr bsf".split(" ");
 const MODIFY = ("add sub and or xor adc sbb shl shr sar rol ror neg not inc dec imul xadd").split(
@@ -74,7 +77,9 @@ export function isCopy(line: Line): line is Code {
 
 /** Registers read and written by a line. */
 export interface Effects {
+  /** Registers whose value matters. */
   readonly reads: number[];
+  /** Registers that have another value afterwards. */
   readonly writes: number[];
 }
 

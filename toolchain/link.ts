@@ -23,32 +23,47 @@ export const LOAD_ADDRESS = 0x100000;
 
 /** A section of the finished image. */
 export interface PlacedSection {
+  /** Its name. */
   readonly name: SectionName;
+  /** Where it is in memory. */
   readonly address: number;
+  /** Where it is in the file. */
   readonly offset: number;
+  /** Bytes in memory; .bss has none in the file. */
   readonly size: number;
 }
 
 /** A symbol of the finished image. */
 export interface PlacedSymbol {
+  /** As the symbol table has it. */
   readonly name: string;
+  /** Its address. */
   readonly address: number;
+  /** Its bytes. */
   readonly size: number;
+  /** Null for the bounds of the image. */
   readonly section: SectionName | null;
+  /** What it names. */
   readonly kind: "function" | "object" | "none";
+  /** True for what other programs may look for. */
   readonly isGlobal: boolean;
 }
 
 /** A linked image. */
 export interface LinkedImage {
+  /** The file. */
   readonly image: Uint8Array;
+  /** Address of the entry point. */
   readonly entry: number;
+  /** Sections in the order of their addresses. */
   readonly sections: readonly PlacedSection[];
+  /** Symbols, local ones first, then by address. */
   readonly symbols: readonly PlacedSymbol[];
 }
 
 /** What the linker has to know besides the object. */
 export interface LinkOptions {
+  /** Symbol of the entry point. */
   readonly entry: string;
   /** True for symbols that other programs may look for. */
   isGlobal(name: string): boolean;

@@ -5,7 +5,9 @@ import { effectsOf, endsFlow, isJump, isLabel, type Line } from "./ir.ts";
 export interface Liveness {
   /** Calls `visit` for every register that is live after the line. */
   forEachLiveAfter(line: number, visit: (register: number) => void): void;
+  /** True when the value after the line is read later. */
   isLiveAfter(line: number, register: number): boolean;
+  /** True when the value is read before it is written. */
   isLiveAtEntry(register: number): boolean;
 }
 

@@ -94,14 +94,26 @@ class Rewriter {
 
   /** Folds constants into an address. */
   #inAddress(code: Code): Code {
-    const operands = code.operands.map((operand): Operand => {
-      if (operand.kind !== "memory") return operand;
-      const place = this.#places.get(operand.base);
-      if (place?.kind !== "immediate" || place.symbol && operand.symbol) return operand;
-      const displacement = operand.displacement + place.value | 0;
-      return { ...operand, base: -1, displacement, symbol: operand.symbol ?? place.symbol };
-    });
+    const operands = code.operands.map((operand) =>
+      operand.kind === "memory" ? this.#withConstantBase(this.#withConstantIndex(operand)) : operand
+    );
     return { ...code, operands };
+  }
+
+  #withConstantIndex(operand: Memory): Memory {
+    const place = this.#places.get(operand.index);
+    if (place?.kind !== "immediate" || place.symbol !== null) return operand;
+    const displacement = operand.displacement + place.value * operand.scale | 0;
+    return { ...operand, index: -1, scale: 1, displacement };
+  }
+
+  #withConstantBase(operand: Memory): Memory {
+    const place = this.#places.get(operand.base);
+    if (place?.kind !== "immediate" || place.symbol && operand.symbol) return operand;
+    const displacement = operand.displacement + place.value | 0;
+    const { index, scale } = operand;
+    const rest = scale === 1 ? { base: index, index: -1 } : { base: -1, index };
+    return { ...operand, ...rest, displacement, symbol: operand.symbol ?? place.symbol };
   }
 
   #throughTemporaries(code: Code): Line[] {

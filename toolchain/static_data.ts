@@ -3,17 +3,25 @@ import { BuildError } from "./build_error.ts";
 
 /** A reference from one object's bytes to another symbol. */
 export interface DataReference {
+  /** Where in the bytes. */
   readonly offset: number;
+  /** What it refers to. */
   readonly symbol: string;
+  /** Added to the address of the symbol. */
   readonly addend: number;
 }
 
 /** One object of the image's data sections. */
 export interface DataObject {
+  /** Its symbol. */
   readonly symbol: string;
+  /** Its contents. */
   readonly bytes: Uint8Array;
+  /** A power of two. */
   readonly alignment: number;
+  /** True for what goes to .bss. */
   readonly isZero: boolean;
+  /** Addresses among its bytes, ascending. */
   readonly references: readonly DataReference[];
 }
 

@@ -1,5 +1,5 @@
 /** Expression trees of a function, read from Binaryen; what has no i686 lowering is refused here. */
-import binaryen from "binaryen";
+import { binaryen } from "./packages.ts";
 import { BuildError } from "./build_error.ts";
 
 /** A 32-bit expression. */
@@ -96,11 +96,30 @@ const typeNames = new Map<number, string>([
 
 /** A function as the lowering reads it. */
 export interface FunctionTree {
+  /** The compiler's internal name. */
   readonly name: string;
+  /** How many of the locals are parameters. */
   readonly parameterCount: number;
+  /** Locals, parameters included. */
   readonly localCount: number;
+  /** True unless it gives nothing. */
   readonly hasResult: boolean;
+  /** What it does. */
   readonly body: Node;
+}
+
+/** What Binaryen says of a function; types and body are references. */
+export interface RawFunction {
+  /** Internal name. */
+  readonly name: string;
+  /** Types of the parameters, as one. */
+  readonly params: number;
+  /** Types of the results, as one. */
+  readonly results: number;
+  /** Types of the other locals. */
+  readonly vars: readonly number[];
+  /** Its expression. */
+  readonly body: number;
 }
 
 const summary = (expression: Ref): string => binaryen.emitText(expression).trim().split("\n")[0];
@@ -109,7 +128,7 @@ type Ref = number;
 type Read = (expression: Ref) => Node;
 
 /** Reads one function; `where` says file and line for errors. */
-export function readFunction(info: binaryen.FunctionInfo, where: string): FunctionTree {
+export function readFunction(info: RawFunction, where: string): FunctionTree {
   const refuse = (what: string): never => {
     throw new BuildError(
       `Cannot lower ${info.name} (${where}): ${what} are not supported on this target`,

@@ -20,6 +20,7 @@ Deno.test("exitCode is odd for the guest and even for the machine", () => {
     [{ ...place, kind: "budget" }, 8],
     [{ ...place, kind: "reset", by: "" }, 10],
     [{ ...place, kind: "unmodelled", what: "" }, 12],
+    [{ ...place, kind: "exception-loop", vector: 14 }, 14],
   ];
   for (const [stop, code] of stops) assertEquals(exitCode(stop), code);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { concat, header, kernel, words } from "../machine/images.ts";
+import { scratchFile } from "../scratch.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -24,7 +25,7 @@ async function cli(command: "boot" | "run" | "main", ...args: string[]): Promise
 
 /** Runs `use` with the path of a file that holds an image. */
 async function withImage<T>(image: Uint8Array, use: (path: string) => Promise<T>): Promise<T> {
-  const path = await Deno.makeTempFile({ suffix: ".elf" });
+  const path = await scratchFile(".elf");
   try {
     await Deno.writeFile(path, image);
     return await use(path);
@@ -42,7 +43,7 @@ Deno.test("boot prints the kernel's serial output and ends when it waits for inp
 });
 
 Deno.test("boot draws the screen and sends a file to the monitor", async () => {
-  const input = await Deno.makeTempFile();
+  const input = await scratchFile();
   await Deno.writeTextFile(input, "ticks\n");
   const { code, out } = await cli("boot", "--serial", "none", "--screen", "--input", input);
   await Deno.remove(input);
@@ -54,7 +55,7 @@ Deno.test("boot draws the screen and sends a file to the monitor", async () => {
 Deno.test("run writes serial output to a file and gives the guest's exit code", async () => {
   // out 3f8h, 'H'; out f4h, 10h
   const code = [0x66, 0xba, 0xf8, 0x03, 0xb0, 0x48, 0xee, 0xb0, 0x10, 0xe6, 0xf4];
-  const serial = await Deno.makeTempFile();
+  const serial = await scratchFile();
   const outcome = await withImage(kernel(code), (path) => cli("run", path, "--serial", serial));
   assertEquals([outcome.code, outcome.out], [33, ""]);
   assertEquals(await Deno.readTextFile(serial), "H");

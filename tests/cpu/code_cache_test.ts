@@ -18,7 +18,7 @@ import {
 
 const ENTRY = 7; // present, writable, user
 
-Deno.test("CodeCache executes what a page holds now, also after it was written [CODE_CACHE-1]", () => {
+Deno.test("CodeCache executes what a page holds now, also after it was written [CODE-CACHE-1]", () => {
   const program = new Program().code(
     "b9 03000000 " + // 10000 mov ecx, 3
       "40 " + //          10005 inc eax, becomes inc edx
@@ -30,13 +30,13 @@ Deno.test("CodeCache executes what a page holds now, also after it was written [
   assertEquals(program.cpu.retired, 1 + 3 * 4 + 1);
 });
 
-Deno.test("CodeCache executes an instruction that the one before it has written [CODE_CACHE-2]", () => {
+Deno.test("CodeCache executes an instruction that the one before it has written [CODE-CACHE-2]", () => {
   const program = new Program().code("c6 05 07000100 42 40 40 f4"); // mov byte [10007], 42h; inc eax twice
   program.run();
   assertEquals([program.register(EAX), program.register(EDX), program.cpu.retired], [1, 1, 4]);
 });
 
-Deno.test("CodeCache executes what REP STOS wrote over itself [CODE_CACHE-2]", () => {
+Deno.test("CodeCache executes what REP STOS wrote over itself [CODE-CACHE-2]", () => {
   const program = new Program().code("f3 aa 40 40 40 f4"); // rep stosb over itself and what follows
   program.cpu.state.setRegister(EAX, 0x42);
   program.cpu.state.setRegister(ECX, 3);
@@ -53,7 +53,7 @@ Deno.test("CodeCache executes what REP STOS wrote over itself [CODE_CACHE-2]", (
   assertEquals([over.register(EDX), over.cpu.state.eip], [1, CODE + 3]);
 });
 
-Deno.test("CodeCache notices writes by system code: pushes, segment loads [CODE_CACHE-2]", () => {
+Deno.test("CodeCache notices writes by system code: pushes, segment loads [CODE-CACHE-2]", () => {
   const program = new Program().code("9c 9c 40 40 40 40 40 40 40 40 f4"); // pushf over what follows
   program.cpu.state.setRegister(4, CODE + 8);
   program.cpu.state.eflags = 0x42; // pushed: 42 00 00 00: inc edx; add [eax], al
@@ -62,14 +62,14 @@ Deno.test("CodeCache notices writes by system code: pushes, segment loads [CODE_
   assertEquals([program.register(EDX), program.cpu.state.eip], [1, CODE + 5]);
 });
 
-Deno.test("CodeCache keeps a page whose data is written beside its code [CODE_CACHE-3]", () => {
+Deno.test("CodeCache keeps a page whose data is written beside its code [CODE-CACHE-3]", () => {
   const program = new Program().code("c7 05 80000100 01000000 e2 f4 f4"); // mov dword [10080], 1; loop
   program.cpu.state.setRegister(ECX, 100);
   assertEquals([program.run(), program.word(CODE + 0x80)], ["halt", 1]);
   assertEquals(program.cpu.retired, 201);
 });
 
-Deno.test("CodeCache executes a block that begins inside an instruction of another [CODE_CACHE-4]", () => {
+Deno.test("CodeCache executes a block that begins inside an instruction of another [CODE-CACHE-4]", () => {
   const program = new Program().code("b8 40404040 eb fa f4"); // mov eax, 40404040h; jmp 10001
   program.run(2 + 4 + 1);
   assertEquals([program.register(EAX), program.cpu.state.eip], [0x40404044, CODE + 1]);
@@ -91,14 +91,14 @@ function call(program: Program): number {
   return program.register(EAX);
 }
 
-Deno.test("CodeCache executes an instruction across two pages, which need not be neighbours [CODE_CACHE-5]", () => {
+Deno.test("CodeCache executes an instruction across two pages, which need not be neighbours [CODE-CACHE-5]", () => {
   const program = crossing();
   program.words(TABLE + 4 * 0x11, 0x30000 | ENTRY);
   program.bytes(0x30000, "0002 43 c3");
   assertEquals([call(program), program.register(EBX)], [0x02000001, 1]);
 });
 
-Deno.test("CodeCache follows the second page of an instruction to other memory [CODE_CACHE-6]", () => {
+Deno.test("CodeCache follows the second page of an instruction to other memory [CODE-CACHE-6]", () => {
   const program = crossing();
   assertEquals(call(program), 1);
   program.bytes(0x30000, "0003 43 c3");
@@ -108,7 +108,7 @@ Deno.test("CodeCache follows the second page of an instruction to other memory [
   assertEquals(call(program), 0x03000001);
 });
 
-Deno.test("CodeCache follows it also in a loop within the first page [CODE_CACHE-6]", () => {
+Deno.test("CodeCache follows it also in a loop within the first page [CODE-CACHE-6]", () => {
   const program = new Program();
   program.page(0x100);
   // 10ff8 mov cr3, edx; nop; nop; mov eax, imm32 (from 10ffd); at 11002 inc ebx; jmp 10ff8
@@ -124,7 +124,7 @@ Deno.test("CodeCache follows it also in a loop within the first page [CODE_CACHE
   assertEquals(program.register(EAX), 0x05000001);
 });
 
-Deno.test("CodeCache notices a write to either page of an instruction [CODE_CACHE-7]", () => {
+Deno.test("CodeCache notices a write to either page of an instruction [CODE-CACHE-7]", () => {
   const program = crossing();
   assertEquals(call(program), 1);
   program.bytes(CODE + 0x20, "c6 05 01100100 07 e6 f4"); // mov byte [11001], 7; stop
@@ -138,7 +138,7 @@ Deno.test("CodeCache notices a write to either page of an instruction [CODE_CACH
   assertEquals(call(program), 0x07000009);
 });
 
-Deno.test("CodeCache notices a write to the second page of a jump [CODE_CACHE-7]", () => {
+Deno.test("CodeCache notices a write to the second page of a jump [CODE-CACHE-7]", () => {
   const program = new Program();
   program.page(0x100);
   program.bytes(CODE + 0xffd, "e9 fe ef 00 00"); // 10ffd jmp 20000
@@ -150,7 +150,7 @@ Deno.test("CodeCache notices a write to the second page of a jump [CODE_CACHE-7]
   assertEquals([program.register(EAX), program.register(EDX)], [1, 1]);
 });
 
-Deno.test("CodeCache faults on the second page, with nothing changed [CODE_CACHE-8]", () => {
+Deno.test("CodeCache faults on the second page, with nothing changed [CODE-CACHE-8]", () => {
   const delivered: string[] = [];
   const program = new Program({
     hooks: { delivered: (vector, code) => void delivered.push(`${vector} ${code}`) },
@@ -166,7 +166,7 @@ Deno.test("CodeCache faults on the second page, with nothing changed [CODE_CACHE
   assertEquals(program.register(EAX), 0);
 });
 
-Deno.test("CodeCache needs no second page for an instruction that ends with the first [CODE_CACHE-8]", () => {
+Deno.test("CodeCache needs no second page for an instruction that ends with the first [CODE-CACHE-8]", () => {
   const program = new Program();
   program.page(0x100);
   program.words(TABLE + 4 * 0x11, 0);
@@ -177,7 +177,7 @@ Deno.test("CodeCache needs no second page for an instruction that ends with the 
   assertEquals([program.register(EAX), program.cpu.state.eip], [1, CODE + 0x1000]);
 });
 
-Deno.test("CodeCache knows one page at two addresses, and writes through either [CODE_CACHE-9]", () => {
+Deno.test("CodeCache knows one page at two addresses, and writes through either [CODE-CACHE-9]", () => {
   const program = new Program();
   program.page(0x100);
   program.words(TABLE + 4 * 0x40, 0x10000 | ENTRY); // 40000 is 10000
@@ -197,7 +197,7 @@ Deno.test("CodeCache knows one page at two addresses, and writes through either 
   }
 });
 
-Deno.test("CodeCache decodes the same bytes anew for 16-bit code [CODE_CACHE-10]", () => {
+Deno.test("CodeCache decodes the same bytes anew for 16-bit code [CODE-CACHE-10]", () => {
   const program = new Program().code("b8 01000000 e6 f4"); // mov eax, 1; stop; as 16-bit code mov ax, 1
   program.words(0x1030, 0xffff, 0x8f9b00); // 16-bit code
   program.run();
@@ -210,7 +210,7 @@ Deno.test("CodeCache decodes the same bytes anew for 16-bit code [CODE_CACHE-10]
   assertEquals([program.register(EAX), program.cpu.state.eip], [0x55550001, 3]);
 });
 
-Deno.test("CodeCache faults with #GP where the segment ends within an instruction [CODE_CACHE-11]", () => {
+Deno.test("CodeCache faults with #GP where the segment ends within an instruction [CODE-CACHE-11]", () => {
   const delivered: string[] = [];
   const program = new Program({
     hooks: { delivered: (vector, code) => void delivered.push(`${vector} ${code}`) },
@@ -225,7 +225,7 @@ Deno.test("CodeCache faults with #GP where the segment ends within an instructio
   assertEquals(delivered, ["13 0"]);
 });
 
-Deno.test("CodeCache executes absent memory as FFh bytes [CODE_CACHE-12]", () => {
+Deno.test("CodeCache executes absent memory as FFh bytes [CODE-CACHE-12]", () => {
   const delivered: string[] = [];
   const program = new Program({
     hooks: { delivered: (vector) => void delivered.push(`${vector}`) },
@@ -244,7 +244,7 @@ function cache(): CodeCache {
 
 const KIND = { code32: true, flat: true, limit: 0xffffffff };
 
-Deno.test("CodeCache finds an operation again, for the same kind of code only [CODE_CACHE-10]", () => {
+Deno.test("CodeCache finds an operation again, for the same kind of code only [CODE-CACHE-10]", () => {
   const code = cache(), find = (other: object) => code.lookUp(CODE, { ...KIND, ...other }, false);
   const kinds = [{}, { flat: false }, { flat: false, code32: false }, { limit: 0x1ffff }];
   const found = kinds.map(find);
@@ -252,7 +252,7 @@ Deno.test("CodeCache finds an operation again, for the same kind of code only [C
   assertEquals(kinds.map(find), found);
 });
 
-Deno.test("CodeCache makes room by forgetting everything [CODE_CACHE-13]", () => {
+Deno.test("CodeCache makes room by forgetting everything [CODE-CACHE-13]", () => {
   const code = cache(), { generation } = code;
   let kinds = 0;
   for (; code.generation === generation; kinds++) { // a page of operations for each kind
@@ -267,7 +267,7 @@ Deno.test("CodeCache makes room by forgetting everything [CODE_CACHE-13]", () =>
   }
 });
 
-Deno.test("CodeCache bounds its tables, of 16 KiB each [CODE_CACHE-13]", () => {
+Deno.test("CodeCache bounds its tables, of 16 KiB each [CODE-CACHE-13]", () => {
   const code = cache(), { generation } = code;
   let kinds = 0;
   for (; code.generation === generation && kinds < 5000; kinds++) {
@@ -276,7 +276,7 @@ Deno.test("CodeCache bounds its tables, of 16 KiB each [CODE_CACHE-13]", () => {
   assert(kinds <= 4097, `${kinds}`);
 });
 
-Deno.test("CodeCache goes on where it made room in the middle of a program [CODE_CACHE-13]", () => {
+Deno.test("CodeCache goes on where it made room in the middle of a program [CODE-CACHE-13]", () => {
   const program = new Program(); // each round is translated anew, 64 instructions at a time
   program.code("b9 94110000 fe 05 14000100 49 75 f7 f4" + " 90".repeat(80));
   assertEquals(program.run(20_000), "halt");
@@ -284,7 +284,7 @@ Deno.test("CodeCache goes on where it made room in the middle of a program [CODE
   assertEquals(program.ram.getUint8(CODE + 0x14), (0x90 + 4500) & 0xff);
 });
 
-Deno.test("CodeCache bounds its tables, however many addresses a page has [CODE_CACHE-13]", () => {
+Deno.test("CodeCache bounds its tables, however many addresses a page has [CODE-CACHE-13]", () => {
   const program = new Program({ ramBytes: 0x100000 });
   program.page(0x100);
   for (let i = 0; i < 8; i++) { // 32 MB of addresses, all of them the page at 30000
@@ -298,7 +298,7 @@ Deno.test("CodeCache bounds its tables, however many addresses a page has [CODE_
   assertEquals([program.register(EAX), program.register(EBX)], [8192, 0x4000000]);
 });
 
-Deno.test("CodeCache finds code again after its address got other memory [CODE_CACHE-14]", () => {
+Deno.test("CodeCache finds code again after its address got other memory [CODE-CACHE-14]", () => {
   const program = new Program();
   program.page(0x100);
   program.bytes(0x30000, "b8 01000000 c3");
@@ -313,7 +313,7 @@ Deno.test("CodeCache finds code again after its address got other memory [CODE_C
   assertEquals(program.register(EAX), 2);
 });
 
-Deno.test("CodeCache keeps the rings apart: user code cannot run supervisor pages it knows [CODE_CACHE-15]", () => {
+Deno.test("CodeCache keeps the rings apart: user code cannot run supervisor pages it knows [CODE-CACHE-15]", () => {
   const delivered: string[] = [];
   const program = new Program({
     hooks: { delivered: (vector, code) => void delivered.push(`${vector} ${code}`) },
@@ -331,7 +331,7 @@ Deno.test("CodeCache keeps the rings apart: user code cannot run supervisor page
   assertEquals(program.register(EAX), 1);
 });
 
-Deno.test("CodeCache puts breakpoints before instructions wherever they are reached from [CODE_CACHE-16]", () => {
+Deno.test("CodeCache puts breakpoints before instructions wherever they are reached from [CODE-CACHE-16]", () => {
   const program = new Program().code("eb 00 40 40 eb fc"); // jmp; inc; inc; jmp 10002
   program.run(20);
   program.cpu.setBreakpoints(new Set([CODE + 3]));
@@ -342,7 +342,7 @@ Deno.test("CodeCache puts breakpoints before instructions wherever they are reac
   assert(program.cpu.retired > 20);
 });
 
-Deno.test("CodeCache goes on in handlers that an interrupted page writes [CODE_CACHE-2]", () => {
+Deno.test("CodeCache goes on in handlers that an interrupted page writes [CODE-CACHE-2]", () => {
   const program = new Program().code("cd 30 cd 30 f4"); // int 30h, twice
   program.bytes(HANDLERS + 0x300, "40 fe 05 00430000 cf"); // inc eax; inc byte [4300]: inc ecx next; iret
   assertEquals(program.run(), "halt");

@@ -2,7 +2,10 @@
  * Boots images mutated at random from the reference kernel: each must give one line that refuses it,
  * or a typed stop; never a host exception, never a hang.
  *
- *     deno run --allow-read=fixtures tests/machine/fuzz_images.ts [COUNT] [SEED]
+ *     deno task fuzz:images [--count 10000] [--seed 0] [--shard 1/1]
+ *
+ * Image n of a run is made from seed + n; shard i of k takes every k-th image. A line `seed N: ...` is
+ * shown for each that fails, and `--seed N --count 1` repeats it.
  */
 import { boot } from "../../machine/boot.ts";
 import { ImageError } from "../../machine/elf.ts";
@@ -80,10 +83,49 @@ export function fuzzImages(
   return ends;
 }
 
-if (import.meta.main) {
-  const [count = "10000", seed = "0"] = Deno.args;
+/** The numbers of `--count`, `--seed` and `--shard`. */
+function readOptions(args: readonly string[]): { seeds: number[]; name: string } {
+  const value = (name: string, otherwise: string): string =>
+    args.includes(name) ? args[args.indexOf(name) + 1] ?? "" : otherwise;
+  const count = Number(value("--count", "10000")), seed = Number(value("--seed", "0"));
+  const [shard, shards] = value("--shard", "1/1").split("/").map(Number);
+  if (![count, seed, shard, shards].every(Number.isInteger) || shard < 1 || shard > shards) {
+    throw new RangeError("Give --count N, --seed N and --shard I/N with 1 <= I <= N");
+  }
+  const all = Array.from({ length: count }, (_, n) => seed + n);
+  return {
+    seeds: all.filter((_, n) => n % shards === shard - 1),
+    name: `seeds ${seed} to ${seed + count - 1}, shard ${shard}/${shards}`,
+  };
+}
+
+/** Boots the images of a shard; the number of those that failed. */
+async function main(args: readonly string[]): Promise<number> {
+  const { seeds, name } = readOptions(args);
   const kernel = await Deno.readFile(new URL("../../fixtures/kernel.elf", import.meta.url));
-  const began = performance.now(), ends = fuzzImages(kernel, Number(count), Number(seed));
+  const began = performance.now(), ends = new Map<string, number>();
+  let failed = 0;
+  for (const seed of seeds) {
+    try {
+      const end = bootMutated(kernel, seed);
+      ends.set(end, (ends.get(end) ?? 0) + 1);
+    } catch (error) {
+      failed++;
+      console.log(`seed ${seed}: ${error instanceof Error ? error.cause ?? error : error}`);
+    }
+  }
   for (const [end, times] of [...ends].sort((a, b) => b[1] - a[1])) console.log(`${times} ${end}`);
-  console.log(`${count} images in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`${name}: ${seeds.length - failed} passed, ${failed} failed (${seconds} s)`);
+  return failed;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args) === 0 ? 0 : 1);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(`fuzz:images: ${error.message}`);
+    Deno.exit(2);
+  }
 }

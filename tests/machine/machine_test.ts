@@ -255,6 +255,15 @@ Deno.test("Machine shows how a triple fault came to be [MACHINE-15]", () => {
   ]);
 });
 
+Deno.test("Machine ends exceptions that never end [MACHINE-16]", () => {
+  const machine = resting(0xff, [0x0f, 0x0b]); // ud2, whose handler shall be:
+  machine.memory.load(0x100100, Uint8Array.of(0x0f, 0x0b));
+  machine.memory.write(0x10000d, 4, 0x80000000); // ESP: where pushes are lost
+  const stop = machine.run();
+  assert(stop.kind === "exception-loop");
+  assertEquals([stop.vector, stop.instructions], [6, 6]);
+});
+
 Deno.test("Machine replays its golden trace", async () => {
   const { golden, trace } = await replayGolden("machine");
   assertEquals(trace, golden);

@@ -37,6 +37,7 @@ Deno.test("Stop of each kind is described by one line [STOP-1]", () => {
     { ...place, kind: "breakpoint", address: 0x1000, symbol: undefined },
     { ...place, kind: "condition" },
     { ...place, kind: "budget" },
+    { ...place, kind: "exception-loop", vector: 14 },
     { ...place, kind: "unmodelled", what: "real mode" },
   ];
   for (const stop of stops) assert(/^[^\n]{10,}$/.test(describeStop(stop)), stop.kind);

@@ -241,6 +241,7 @@ export const subjects: Readonly<Record<string, SubjectFactory>> = {
         describeStop(
           {
             kind,
+            vector: 14,
             value: 3,
             code: 7,
             by: detail,

@@ -19,6 +19,7 @@ import {
   immediate,
   memory,
   type Operand,
+  register,
   target,
 } from "../../toolchain/operands.ts";
 
@@ -124,6 +125,9 @@ Deno.test("Assembler refuses what has no encoding [ASSEMBLE-7]", () => {
   assertThrows(() => encode({ mnemonic: "frobnicate", operands: [] }), RangeError, "frobnicate");
   const wide = [memory(8, { base: EBX }), immediate(256)];
   assertThrows(() => encode({ mnemonic: "mov", operands: wide }), RangeError, "256");
+  assertThrows(() => encode({ mnemonic: "inc", operands: [register(9)] }), RangeError, "9");
+  const stack = memory(32, { base: EAX, index: ESP });
+  assertThrows(() => encode({ mnemonic: "mov", operands: [eax, stack] }), RangeError, "mov");
 });
 
 Deno.test("Assembler aligns code with INT3 and data with zeros [ASSEMBLE-8]", () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { boot } from "../../machine/boot.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { build, call, start } from "./program.ts";
@@ -117,8 +117,6 @@ Deno.test("Start leaves the processor's error code in its place [START-5]", asyn
   const code = [0x66, 0xb8, 0x50, 0, 0x8e, 0xc0]; // mov ax, 50h; mov es, ax: beyond the GDT
   machine.writeBytes(CODE, Uint8Array.from([...code, 0xc3]));
   machine.invoke(CODE, [], 2000); // the handler returns to the same instruction for ever
-  const copy = machine.readWord(machine.address("frameWord")) !== undefined;
-  assert(copy);
   const at = (n: number) => machine.call("frameWord", n);
   assertEquals([at(VECTOR), at(ERROR), at(EIP)], [13, 0x50, CODE + 4]);
 });

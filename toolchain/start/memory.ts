@@ -6,7 +6,8 @@ import { eax, ecx, edi, edx, esi, memory, type Operand, target } from "../operan
 const argument = (index: number, pushed: number): Operand =>
   memory(32, { base: 4, displacement: 4 + 4 * (index + pushed) });
 
-type Add = (assembler: Assembler) => void;
+/** Adds a routine. */
+export type Add = (assembler: Assembler) => void;
 
 /** `memory_copy(to, from, size)`: right also where the two overlap. */
 const addCopy: Add = (assembler) => {
