@@ -47,6 +47,8 @@ export {
   type StopReason,
 } from "./machine/stop.ts";
 export { type Cell, type Cursor, renderAnsi, type Screen } from "./devices/vga.ts";
+export { recordBoot } from "./conformance/boot_trace.ts";
+export { type OnReturn, Recorder, type Selection } from "./conformance/recorder.ts";
 export { compareTraces, type Divergence, formatDivergence } from "./trace/compare.ts";
 export type { Event, Field, MachineEvent, Trace } from "./trace/event.ts";
 export { formatTrace, parseTrace } from "./trace/text.ts";

@@ -9,6 +9,7 @@ export const QEMU = "qemu-system-i386";
 const SCRATCH = ".scratch"; // for QEMU's files, in the project's folder
 const PATIENCE = 30_000; // milliseconds
 const PATIENCE_WITH_ECHO = 2_000;
+const REST = 300;
 const POLL = 5;
 
 /** The processor's control registers. */
@@ -92,6 +93,15 @@ export class Qemu implements AsyncDisposable {
       await this.#command(`sendkey ${key} 20`);
       await sleep(80);
     }
+  }
+
+  /** Waits until the guest rests: it is halted whenever one looks, for as long as some timer ticks take. */
+  async rest(): Promise<void> {
+    let looks = 0;
+    await this.#until(async () => {
+      looks = (await this.#command("info registers")).includes("HLT=1") ? looks + 1 : 0;
+      return looks * POLL >= REST;
+    }, PATIENCE);
   }
 
   /** Stops the processor. */

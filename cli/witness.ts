@@ -127,6 +127,7 @@ function linearReader(view: View): (address: number) => number | undefined {
 }
 
 async function qemuView(qemu: Qemu, megabytes: number): Promise<View> {
+  await qemu.rest(); // what it has sent, it may not yet have shown
   await qemu.stop();
   return {
     serial: await qemu.serial(),

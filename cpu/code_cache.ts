@@ -194,6 +194,15 @@ export class CodeCache {
     return true;
   }
 
+  /** Forgets the code on these physical pages, and where linear addresses lead. */
+  forgetPages(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const page = this.#pages.get(number);
+      if (page) this.#forget(page);
+    }
+    this.forgetJumps();
+  }
+
   #forget(page: CodePage): void {
     this.#pages.delete(page.number);
     this.#tableCount -= page.tables.length;

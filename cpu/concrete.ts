@@ -19,16 +19,21 @@ export interface ConcreteMemory {
 export interface Operands {
   /** Registers of the first two operands. */
   readonly slots: readonly [number, number];
-  /** The memory operand: base and index registers, shift, displacement, segment number. */
+  /** The memory operand's base register. */
   readonly base: number;
+  /** Its index register. */
   readonly index: number;
+  /** By how many bits the index is shifted. */
   readonly scale: number;
+  /** Its displacement. */
   readonly displacement: number;
+  /** Its segment's number. */
   readonly segment: number;
   /** Immediate, zero-extended. */
   readonly immediate: number;
-  /** EIP of a direct target, and of the next instruction. */
+  /** EIP of a direct target. */
   readonly target: number;
+  /** EIP of the next instruction. */
   readonly next: number;
 }
 

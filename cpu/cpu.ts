@@ -224,15 +224,21 @@ export class Cpu implements SystemContext {
     };
   }
 
-  /** Goes on from what {@link save} gave; the memory must be as it was then. */
-  restore(saved: CpuSaved): void {
+  /**
+   * Goes on from what {@link save} gave; the memory must be as it was then. Code is translated again only on
+   * the physical pages that `changedPages` names (by default everywhere).
+   */
+  restore(saved: CpuSaved, changedPages?: readonly number[]): void {
     this.#retired = saved.retired;
     this.#halted = saved.halted;
     this.#interruptLine = saved.interruptLine;
     this.#stop = undefined;
     this.#skipBreakpoint = false;
+    this.#linkFrom = 0;
     this.paging.restore(saved.paging);
-    this.changed();
+    if (changedPages) this.#code.forgetPages(changedPages);
+    else this.#code.clear();
+    this.modeChanged();
   }
 
   /** Executes until `limit` instructions have retired since reset, or something else stops it. */

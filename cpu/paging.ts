@@ -102,6 +102,9 @@ export class Paging {
   readonly #tlb = new Int32Array(1 << 20);
   readonly #codePages: Uint8Array;
   #listed: number[] = [];
+  /** Physical pages that may have been written since {@link forgetWritten}, as flags and as a list. */
+  readonly #written: Uint8Array;
+  #writtenPages: number[] = [];
   #anyLarge = false;
   #a20Mask = 0xffffffff;
   #faultCode = 0;
@@ -116,6 +119,7 @@ export class Paging {
     this.#view = new DataView(state.bytes.buffer);
     this.#ramBytes = ramBytes;
     this.#codePages = new Uint8Array(Math.max(ramBytes, 0x100000) >>> 12);
+    this.#written = new Uint8Array(this.#codePages.length);
   }
 
   // --- Physical memory
@@ -151,6 +155,7 @@ export class Paging {
     else if (bytes === 2) this.#view.setInt16(host, value, true);
     else this.#view.setInt8(host, value);
     const masked = (physAddr & this.#a20Mask) >>> 0;
+    this.#markWritten(masked >>> 12);
     if (this.#codePages[masked >>> 12]) this.onCodeWrite(masked, bytes);
   }
 
@@ -203,7 +208,7 @@ export class Paging {
       if (word === 0) return FAULTED;
       this.#enter(page, word);
     }
-    this.#fill(page);
+    this.#fill(page, write);
     return ((word & ~0xfff) | (linear & 0xfff)) >>> 0;
   }
 
@@ -284,16 +289,43 @@ export class Paging {
   }
 
   /** Fills the access tables for a page that the TLB knows. */
-  #fill(page: number): void {
+  #fill(page: number, isWrite: boolean): void {
     const words = this.#words, word = this.#tlb[page];
-    const host = this.hostAddress(word & ~0xfff);
-    const watched = this.#codePages[(word & ~0xfff) >>> 12];
-    const write = word & DIRTY && !watched ? host : 0;
+    const host = this.hostAddress(word & ~0xfff), physPage = (word & this.#a20Mask) >>> 12;
+    if (isWrite) this.#markWritten(physPage);
+    const direct = word & DIRTY && !this.#codePages[physPage] && this.#written[physPage];
+    const write = direct ? host : 0;
     const wp = words[CR0 >> 2] & CR0_WP;
     words[(READ_SUPERVISOR >> 2) + page] = host;
     words[(READ_USER >> 2) + page] = word & USER ? host : 0;
     words[(WRITE_SUPERVISOR >> 2) + page] = word & WRITABLE || !wp ? write : 0;
     words[(WRITE_USER >> 2) + page] = word & WRITABLE && word & USER ? write : 0;
+  }
+
+  #markWritten(physPage: number): void {
+    if (this.#written[physPage] !== 0 || physPage >= this.#written.length) return;
+    this.#written[physPage] = 1;
+    this.#writtenPages.push(physPage);
+  }
+
+  /** Memory was written from outside: as after a write of the processor's. */
+  memoryChanged(physAddr: number, bytes: number): void {
+    for (let page = physAddr >>> 12; page <= (physAddr + bytes - 1) >>> 12; page++) {
+      this.#markWritten(page);
+      if (this.#codePages[page]) this.onCodeWrite(page << 12, 4096);
+    }
+  }
+
+  /** Physical pages of which something may have been written since {@link forgetWritten}. */
+  get writtenPages(): readonly number[] {
+    return this.#writtenPages;
+  }
+
+  /** Begins a new account of written pages: the first write to each is noticed again. */
+  forgetWritten(): void {
+    for (const physPage of this.#writtenPages) this.#written[physPage] = 0;
+    for (const page of this.#listed) this.#clearWrites(page);
+    this.#writtenPages = [];
   }
 
   #clear(page: number): void {

@@ -124,7 +124,7 @@ function setDxAx<V, W>(m: Machine<V, W>, product: V): void {
 }
 
 /** MUL. */
-export const mul: Meaning = (m, { size, places: [src] }) => {
+export const mul: Meaning = (m, { size, places: [src] }): void => {
   if (size === 32) return mul32(m, m.wideU(m.register(EAX)), m.wideU(m.get(src)), false);
   const product = m.mul(m.get(fixed(AL, size)), m.get(src));
   if (size === 8) m.set(fixed(EAX, 16), product);
@@ -133,7 +133,7 @@ export const mul: Meaning = (m, { size, places: [src] }) => {
 };
 
 /** IMUL with one operand. */
-export const imul1: Meaning = (m, { size, places: [src] }) => {
+export const imul1: Meaning = (m, { size, places: [src] }): void => {
   if (size === 32) return mul32(m, m.wideS(m.register(EAX)), m.wideS(m.get(src)), true);
   const a = m.signExtend(size, m.get(fixed(AL, size))), b = m.signExtend(size, m.get(src));
   const product = m.mul(a, b);
@@ -155,7 +155,7 @@ function mul32<V, W>(m: Machine<V, W>, a: W, b: W, signed: boolean): void {
 }
 
 /** IMUL with two operands, or three. */
-export const imul: Meaning = (m, { size, places }) => {
+export const imul: Meaning = (m, { size, places }): void => {
   const dst = places[0], a = m.get(places[places.length - 2]), b = m.get(places[places.length - 1]);
   if (size === 32) {
     const product = m.wideMul(m.wideS(a), m.wideS(b)), low = m.low(product);
@@ -168,7 +168,7 @@ export const imul: Meaning = (m, { size, places }) => {
 };
 
 /** DIV; flags are kept (undefined by the manual). */
-export const div: Meaning = (m, { size, places: [src] }) => {
+export const div: Meaning = (m, { size, places: [src] }): void => {
   const divisor = m.get(src);
   m.faultIf(m.eq(divisor, m.const(0)), DE);
   if (size === 32) return div32(m, divisor);
@@ -199,7 +199,7 @@ function div32<V, W>(m: Machine<V, W>, divisor: V): void {
 }
 
 /** IDIV; flags are kept (undefined by the manual). */
-export const idiv: Meaning = (m, { size, places: [src] }) => {
+export const idiv: Meaning = (m, { size, places: [src] }): void => {
   const divisor = m.signExtend(size, m.get(src));
   m.faultIf(m.eq(divisor, m.const(0)), DE);
   if (size === 32) return idiv32(m, divisor);

@@ -59,7 +59,7 @@ export const bsr: Meaning = (m, { places: [dst, src] }) => {
 };
 
 /** BSWAP; of a 16-bit register it leaves zero (undefined by the manual). */
-export const bswap: Meaning = (m, { size, places: [dst] }) => {
+export const bswap: Meaning = (m, { size, places: [dst] }): void => {
   if (size === 16) return m.set(dst, m.const(0));
   const value = m.get(dst), mask = m.const(0xff00ff);
   const even = m.rotl(m.and(value, mask), m.const(24)); // bytes 0 and 2 to 3 and 1

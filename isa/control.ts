@@ -45,7 +45,8 @@ function branch<V, W>(m: Machine<V, W>, form: Form, when: V): void {
 }
 
 /** Jcc. */
-export const jcc: Meaning = (m, form) => branch(m, form, condition(m, conditionOf(form, "j")));
+export const jcc: Meaning = (m, form): void =>
+  branch(m, form, condition(m, conditionOf(form, "j")));
 
 /** JCXZ, JECXZ. */
 export const jcxz: Meaning = (m, form) => {

@@ -158,16 +158,17 @@ export const sahf: Meaning = (m) => {
 };
 
 /** CLC. */
-export const clc: Meaning = (m) => setCarryFlag(m, m.const(0));
+export const clc: Meaning = (m): void => setCarryFlag(m, m.const(0));
 /** STC. */
-export const stc: Meaning = (m) => setCarryFlag(m, m.const(1));
+export const stc: Meaning = (m): void => setCarryFlag(m, m.const(1));
 /** CMC. */
-export const cmc: Meaning = (m) => setCarryFlag(m, m.xor(carryFlag(m), m.const(1)));
+export const cmc: Meaning = (m): void => setCarryFlag(m, m.xor(carryFlag(m), m.const(1)));
 /** CLD. */
-export const cld: Meaning = (m) =>
+export const cld: Meaning = (m): void =>
   m.setRegister(EFLAGS, m.and(m.register(EFLAGS), m.const(~0x400)));
 /** STD. */
-export const std: Meaning = (m) => m.setRegister(EFLAGS, m.or(m.register(EFLAGS), m.const(0x400)));
+export const std: Meaning = (m): void =>
+  m.setRegister(EFLAGS, m.or(m.register(EFLAGS), m.const(0x400)));
 /** NOP. */
 export const nop: Meaning = () => {};
 

@@ -121,6 +121,7 @@ export class Machine {
   /** Symbols of the kernel image. */
   readonly symbols: SymbolTable;
   #awaited: TextMatch | undefined;
+  #base: Snapshot | undefined; // what the account of written pages began with
   #stoppedAt: number | undefined; // the breakpoint that the last run met
   #breakpoints: ReadonlySet<number> = new Set();
 
@@ -333,7 +334,8 @@ export class Machine {
   /** Saves everything. */
   snapshot(): Snapshot {
     const { memory, cpu, com1, com2, debug, clock, bus } = this.pc;
-    return {
+    this.pc.cpu.paging.forgetWritten();
+    return this.#base = {
       ram: memory.ram.slice(),
       device: memory.device.slice(),
       registers: memory.registers.slice(),
@@ -348,10 +350,19 @@ export class Machine {
   /** Goes back to what `snapshot()` saved. */
   restore(snapshot: Snapshot): void {
     const { memory, cpu, clock, bus } = this.pc;
-    memory.ram.set(snapshot.ram);
-    memory.device.set(snapshot.device);
+    const changed = snapshot === this.#base ? [...cpu.paging.writtenPages] : undefined;
+    if (changed) {
+      for (const page of changed) {
+        memory.copyPage(page, snapshot.ram, snapshot.device);
+      }
+    } else {
+      memory.ram.set(snapshot.ram);
+      memory.device.set(snapshot.device);
+    }
     memory.registers.set(snapshot.registers);
-    cpu.restore(snapshot.cpu);
+    cpu.restore(snapshot.cpu, changed);
+    cpu.paging.forgetWritten();
+    this.#base = snapshot;
     this.pc.restoreChips(snapshot.chips);
     clock.restore(snapshot.clock);
     for (const name of ["com1", "com2", "debug"] as const) {

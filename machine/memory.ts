@@ -27,12 +27,15 @@ export class Memory {
   readonly wasm: WebAssembly.Memory;
   /** Size of RAM. */
   readonly ramBytes: number;
-  /** All of RAM, from physical address 0. The bytes at A0000h to BFFFFh in it are never seen. */
+  /** All of RAM, from physical address 0, for looking: changes go through {@link write} and {@link load}. The bytes at A0000h to BFFFFh in it are never seen. */
   readonly ram: Uint8Array;
   /** A0000h to BFFFFh. */
   readonly device: Uint8Array;
   /** The processor's registers, as `cpu/state.ts` lays them out. */
   readonly registers: Uint8Array;
+
+  /** Told of what {@link write} and {@link load} changed. */
+  onChange: (physAddr: number, bytes: number) => void = () => {};
 
   /** Memory of `ramBytes` bytes, a multiple of 64 KiB; throws a RangeError for other sizes. */
   constructor(ramBytes: number, fill: Fill = {}) {
@@ -62,6 +65,7 @@ export class Memory {
       const at = this.#place(physAddr + i);
       if (at !== undefined) at.room[at.index] = value >>> (8 * i);
     }
+    this.onChange(physAddr, bytes);
   }
 
   /** A copy of a range. */
@@ -72,6 +76,16 @@ export class Memory {
   /** Writes bytes to RAM, quickly. Throws a RangeError where RAM ends. */
   load(physAddr: number, data: Uint8Array): void {
     this.ram.set(data, physAddr);
+    if (data.length > 0) this.onChange(physAddr, data.length);
+  }
+
+  /** Puts back a page of 4 KiB, by its number, from copies of {@link ram} and {@link device}. */
+  copyPage(page: number, ram: Uint8Array, device: Uint8Array): void {
+    const start = page << 12, isDevice = start >= DEVICE_START && start < DEVICE_END;
+    const [to, from, at] = isDevice
+      ? [this.device, device, start - DEVICE_START]
+      : [this.ram, ram, start];
+    to.set(from.subarray(at, at + 4096), at);
   }
 
   #byte(physAddr: number): number {

@@ -187,6 +187,7 @@ export class Pc {
     this.#chips = { master, slave, ...timed, post, console, exit, fastGate, resetControl, power };
 
     this.cpu = this.#newCpu();
+    memory.onChange = (physAddr, bytes) => this.cpu.paging.memoryChanged(physAddr, bytes);
     for (const [port, value] of firmware) this.bus.write(port, 1, value);
     for (let at = FRAME; at < FRAME + 0x8000; at += 2) memory.device.set([0x20, 0x07], at);
   }

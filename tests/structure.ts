@@ -30,10 +30,10 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   conformance: ["machine", "trace"],
 };
 
-/** Packages by the only file of its room that names them; the other rooms of the list use none. */
+/** The rooms whose `packages` folder may name packages, and which; nothing else in a room may. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
-  "toolchain/packages.ts": /^npm:(assemblyscript|binaryen)@/,
-  "conformance/packages.ts": /^npm:fast-check@/,
+  toolchain: /^npm:(assemblyscript|binaryen)@/,
+  conformance: /^npm:fast-check@/,
 };
 
 const FORBIDDEN_FOLDERS = ["utils", "util", "misc", "common", "helpers", "lib", "shared"];
@@ -185,7 +185,8 @@ function wrongImport(tree: Tree, path: string, specifier: string): string | unde
   if (isAboutStructure(path)) return undefined;
   const room = roomOf(path);
   if (!specifier.startsWith(".")) {
-    const free = !(room in ARROWS) || PACKAGES[path]?.test(specifier);
+    const free = !(room in ARROWS) ||
+      path.startsWith(`${room}/packages/`) && PACKAGES[room]?.test(specifier);
     return free ? undefined : `${path} imports the package ${specifier}`;
   }
   const target = resolve(path, specifier), other = roomOf(target);

@@ -1,5 +1,5 @@
 /** Builds a kernel image from sources: compile, lower, assemble, link. Spec: specs/toolchain/build.md. */
-import { binaryen } from "./packages.ts";
+import binaryen from "./packages/binaryen.ts";
 import { abiNames } from "./abi.ts";
 import { allocate } from "./allocate.ts";
 import { Assembler } from "./assemble.ts";

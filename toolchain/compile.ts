@@ -3,7 +3,9 @@
  * Spec: specs/toolchain/compile.md. Reads no file: the sources are given, the standard library is part of the compiler.
  */
 
-import { assemblyscript, binaryen, libraryFiles } from "./packages.ts";
+import { libraryFiles } from "./packages/asc.ts";
+import * as assemblyscript from "./packages/assemblyscript.ts";
+import binaryen from "./packages/binaryen.ts";
 import { BuildError } from "./build_error.ts";
 import { GAP_BYTES, type Segment, StaticData } from "./static_data.ts";
 

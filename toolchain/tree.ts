@@ -1,5 +1,5 @@
 /** Expression trees of a function, read from Binaryen; what has no i686 lowering is refused here. */
-import { binaryen } from "./packages.ts";
+import binaryen from "./packages/binaryen.ts";
 import { BuildError } from "./build_error.ts";
 
 /** A 32-bit expression. */

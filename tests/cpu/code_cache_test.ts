@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { CodeCache } from "../../cpu/code_cache.ts";
 import { handlers } from "../../cpu/interpreter.ts";
+import { replayGolden } from "./code_traces.ts";
 import {
   CODE,
   DIRECTORY,
@@ -17,6 +18,11 @@ import {
 } from "./program.ts";
 
 const ENTRY = 7; // present, writable, user
+
+Deno.test("code_cache replays its golden trace [CODE-CACHE-1]", async () => {
+  const [replayed, golden] = await replayGolden("code_cache");
+  assertEquals(replayed, golden);
+});
 
 Deno.test("CodeCache executes what a page holds now, also after it was written [CODE-CACHE-1]", () => {
   const program = new Program().code(
@@ -233,6 +239,17 @@ Deno.test("CodeCache executes absent memory as FFh bytes [CODE-CACHE-12]", () =>
   program.go(0x8000_0000);
   program.run(1);
   assertEquals(delivered, ["6"]);
+});
+
+Deno.test("CodeCache notices a write to the second unit of a jump [CODE-CACHE-1]", () => {
+  const program = new Program(); // the jump's last bytes are alone in their 32 bytes
+  program.bytes(CODE + 0x1d, "e9 de ff 00 00"); // 1001d jmp 20000
+  program.bytes(0x20000, "40 e6 f4");
+  program.bytes(0x30000, "42 e6 f4");
+  program.go(CODE + 0x1d).run();
+  program.bytes(0x40000, "c6 05 20000100 01 e9 1100fdff"); // mov byte [10020], 1; jmp 1001d
+  program.go(0x40000).run();
+  assertEquals([program.register(EAX), program.register(EDX)], [1, 1]);
 });
 
 /** A code cache of its own over a page of INC EAX at {@link CODE}. */

@@ -1,6 +1,8 @@
 /** The processor as a whole: counting, stops, interrupts, single steps. Spec: specs/cpu/cpu.md. */
 import { assertEquals, assertThrows } from "@std/assert";
+import { Cpu } from "../../cpu/cpu.ts";
 import { Random } from "../random.ts";
+import { replayGolden } from "./code_traces.ts";
 import { CODE, EAX, ECX, EDX, ESP, HANDLERS, Program, STACK } from "./program.ts";
 
 const TF = 0x100, IF = 0x200;
@@ -19,6 +21,11 @@ function recorder() {
       program = new Program({ ...options, hooks: { delivered } }),
   };
 }
+
+Deno.test("cpu replays its golden trace [CPU-1]", async () => {
+  const [replayed, golden] = await replayGolden("cpu");
+  assertEquals(replayed, golden);
+});
 
 Deno.test("Cpu retires exactly as many instructions as run allows [CPU-1]", () => {
   const program = new Program().code("40 40 40 40 40 40 f4"); // inc eax, six times
@@ -268,17 +275,21 @@ Deno.test("Cpu shows changes of control registers to its observer [CPU-14]", () 
 });
 
 Deno.test("Cpu refuses RAM that its memory does not have [CPU-15]", () => {
-  const { cpu } = new Program();
-  const { memory } = { memory: new WebAssembly.Memory({ initial: 16, maximum: 16 }) };
-  assertEquals(cpu.retired, 0);
-  assertThrows(
-    () =>
-      new (cpu.constructor as new (options: unknown) => unknown)({
-        memory,
-        ramBytes: 4096,
-        ports: {},
-        acknowledge: () => 0,
-      }),
-    RangeError,
-  );
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 16 });
+  const ports = { read: () => 0, write: () => {} };
+  assertThrows(() => new Cpu({ memory, ramBytes: 4096, ports, acknowledge: () => 0 }), RangeError);
+});
+
+Deno.test("Cpu goes on from what it saved, the wait after STI included [CPU-7]", () => {
+  const { events, make } = recorder(), program = make();
+  program.code("fb 40 40 f4"); // sti; inc; inc
+  program.cpu.setInterruptLine(true);
+  program.run(1);
+  const saved = program.cpu.save(), memory = new Uint8Array(program.ram.buffer).slice();
+  program.run(3);
+  new Uint8Array(program.ram.buffer).set(memory);
+  program.cpu.restore(saved);
+  program.run(3);
+  const expected = `32 at ${(CODE + 2).toString(16)}`;
+  assertEquals(events, [expected, expected]);
 });

@@ -441,6 +441,26 @@ Deno.test("Paging restores translations and A20 [PAGING-20]", () => {
   assertEquals(copy.state(), saved);
 });
 
+Deno.test("Paging names the pages that were written [PAGING-21]", () => {
+  const cpu = paged(), { paging } = cpu;
+  map(cpu, 0x7000, 0x55000 | P | W);
+  map(cpu, 0x8000, 0x66000 | P | W);
+  paging.forgetWritten();
+  access(cpu, 0x7000, false);
+  assertEquals(paging.writtenPages, [0x10, 0x11]); // accessed bits, in directory and table
+  paging.storeSlow(0x7010, 4, 1);
+  paging.storeSlow(0x7020, 4, 1);
+  assertEquals(paging.writtenPages, [0x10, 0x11, 0x55]);
+  assertEquals(tableWords(cpu, 0x7000).writeSupervisor, 0x2100000 + 0x55000);
+  paging.forgetWritten();
+  assertEquals(tableWords(cpu, 0x7000).writeSupervisor, 0);
+  paging.loadSlow(0x7000, 4); // dirty already, but no write yet
+  assertEquals(tableWords(cpu, 0x7000).writeSupervisor, 0);
+  assertEquals(paging.writtenPages, []);
+  paging.write(0x8000, 1, 5, false);
+  assertEquals(paging.writtenPages.toSorted((a, b) => a - b), [0x11, 0x66]);
+});
+
 Deno.test("Paging refuses RAM that is not whole pages of the memory", () => {
   const { state } = new TestCpu(0x200000);
   assertThrows(() => new Paging(state, 0x1234), RangeError, "whole pages");

@@ -162,7 +162,7 @@ Deno.test("Machine calls guest functions and leaves no trace in registers [MACHI
   ]);
   machine.call("terminal_writestring", "from outside");
   assert(machine.serial.text.endsWith("from outside"));
-  assertEquals(machine.registers, before);
+  assertEquals([machine.registers, machine.pc.cpu.halted], [before, true]);
   machine.run({ until: (m) => m.ticks > 0 });
   machine.run({ until: "idle", idleAfter: 200 });
   assert(machine.call("timer_get_ticks") >= ticks + 20);

@@ -90,6 +90,18 @@ Deno.test("Pc brings chips to the present before an access, and serves them on t
   assert(Math.abs(clocks - exact) <= 1, `${clocks} clocks in ${ticks} ticks`);
 });
 
+Deno.test("Pc serves a chip that became due earlier, to the tick [PC-3]", () => {
+  // out 43h, 30h; out 40h, 10; out 40h, 0; sti; jmp $: the interrupt finds no IDT
+  const code = [0xb0, 0x30, 0xe6, 0x43, 0xb0, 0x0a, 0xe6, 0x40, 0xb0, 0x00, 0xe6, 0x40];
+  const stop = boot(kernel([...code, 0xfb, 0xeb, 0xfe]), { ramBytes: 0x200000 }).run({
+    budget: 9999,
+  });
+  assertEquals([stop.kind, stop.instructions], [
+    "triple-fault",
+    Math.ceil(11 * 100_000_000 / 1_193_182),
+  ]);
+});
+
 Deno.test("Pc is as firmware leaves it [PC-4]", () => {
   const pc = newPc();
   assertEquals([pc.bus.read(0x21, 1), pc.bus.read(0xa1, 1)], [0xb8, 0x8e]);

@@ -1,5 +1,5 @@
 /** Random AssemblyScript programs that print what they compute, and their output as WebAssembly. */
-import { asc } from "../../toolchain/packages.ts";
+import asc from "../../toolchain/packages/asc.ts";
 import { Random } from "../random.ts";
 
 const CONSTANTS = ["0", "1", "-1", "2", "3", "7", "8", "31", "255", "256", "65535", "0x7fffffff"]
