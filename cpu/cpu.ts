@@ -201,6 +201,11 @@ export class Cpu implements SystemContext {
     this.#code.setBreakpoints(linear);
   }
 
+  /** Ends the wait of a HLT, as an interrupt would. */
+  wake(): void {
+    this.#halted = false;
+  }
+
   /** Lets the instruction at EIP run although a breakpoint stands before it. */
   skipBreakpoint(): void {
     this.#skipBreakpoint = true;

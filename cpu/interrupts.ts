@@ -54,6 +54,8 @@ export interface ChainLink {
   readonly eip: number;
   /** The address of a page fault. */
   readonly cr2?: number;
+  /** It was no exception but an interrupt, of a device or by INT n. */
+  readonly isInterrupt?: true;
 }
 
 /** The processor shut down: an exception met another one while a double fault was delivered. */
@@ -174,7 +176,9 @@ export function raise(
   const { state } = cpu, chain: ChainLink[] = [];
   let event = new Fault(vector, code), from = source;
   for (;;) {
-    chain.push(link(cpu, event));
+    chain.push(
+      from === "exception" ? link(cpu, event) : { vector, code, eip: state.eip, isInterrupt: true },
+    );
     const fault = tryDelivery(cpu, event, from, state.eip);
     if (!fault) return undefined;
     const next = escalate(event.vector, from, fault);

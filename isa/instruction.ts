@@ -1,4 +1,4 @@
-/** A decoded instruction. Spec: specs/cpu/decode.md. */
+/** A decoded instruction. Spec: specs/isa.md, specs/cpu/decode.md. */
 import type { Row } from "./row.ts";
 
 /** What the decoder found. Registers are numbers 0–7, segments 0–5 (ES CS SS DS FS GS). */

@@ -68,7 +68,9 @@ function checkSegment<V, W>(
   m.faultIf(m.eq(m.and(field(SEGMENT_RIGHTS), need), m.const(0)), vector, 0);
   const from = m.sub(offset, field(SEGMENT_FIRST)), span = field(SEGMENT_SPAN);
   m.faultIf(m.ltU(span, from), vector, 0);
-  if (bytes > 1) m.faultIf(m.ltU(m.sub(span, from), m.const(bytes - 1)), vector, 0);
+  if (bytes === 1) return;
+  const short = m.ltU(m.sub(span, from), m.const(bytes - 1));
+  m.faultIf(m.and(short, m.ltU(span, m.const(-1))), vector, 0); // MEMORY-3: segments of 4 GB wrap
 }
 
 /** FFFFh or FFFFFFFFh, by the B bit of SS. */

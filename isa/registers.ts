@@ -1,6 +1,6 @@
 /**
  * Where the architecture's registers stand in the state: byte offsets, which meanings name and which
- * every implementation of the abstract machine shares. Spec: specs/isa.md.
+ * every implementation of the abstract machine shares. Spec: specs/isa/registers.md.
  *
  * A register is an offset below 256, so that an operation names any of them, AH included, by a byte.
  */

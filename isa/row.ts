@@ -1,4 +1,4 @@
-/** One row of the opcode map: encoding, operands, meaning. Spec: specs/isa.md. */
+/** One row of the opcode map: encoding, operands, meaning. Spec: specs/isa/row.md. */
 import type { Meaning } from "./machine.ts";
 
 /**

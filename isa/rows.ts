@@ -79,7 +79,7 @@ const stringRows = ([
 
 const escapes = Array.from({ length: 8 }, (_, i) => row(`${hex(0xd8 + i)} /r fpu rm8`));
 
-/** Every row; where two encodings serve, the shorter one stands first. */
+/** Every row; where two have the same opcode, digit and form of operand, the first one is decoded. */
 export const rows: readonly Row[] = [
   ...logic,
   ...rotates,

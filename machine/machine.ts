@@ -185,7 +185,7 @@ export class Machine {
   ): CallResult {
     const { pc } = this, saved = pc.memory.registers.slice(), halted = pc.cpu.halted;
     const back = pc.cpu.state.eip, start = this.instructions, stoppedAt = this.#stoppedAt;
-    if (halted) pc.cpu.restore({ ...pc.cpu.save(), halted: false }); // it shall run, not wait
+    pc.cpu.wake(); // it shall run, not wait
     const stackTop = this.#pushCall(back, args);
     pc.cpu.state.eip = this.address(symbol);
     pc.cpu.modeChanged();

@@ -85,8 +85,7 @@ const sentences: {
   "reset": ({ by }) => `the guest reset the machine through ${by}`,
   "halted": ({ why }) => `halted for good: ${why}`,
   "idle": () => "the guest waits for input",
-  "triple-fault": ({ chain }) =>
-    `triple fault after ${chain.map(({ vector }) => nameOf(vector)).join(", then ")}`,
+  "triple-fault": ({ chain }) => `triple fault after ${chain.map(linkName).join(", then ")}`,
   "breakpoint": ({ address, symbol }) => `breakpoint at ${symbol ?? hex(address)}`,
   "condition": () => "the condition is met",
   "budget": () => "the instruction budget is spent",
@@ -142,10 +141,15 @@ function nameOf(vector: number): string {
   return exceptionNames[vector] ?? `vector ${vector}`;
 }
 
+/** An interrupt's vector has not the name of the exception there: a timer tick at vector 8 is no double fault. */
+function linkName({ vector, isInterrupt }: ChainLink): string {
+  return isInterrupt ? `an interrupt at vector ${vector}` : nameOf(vector);
+}
+
 function describeLink(link: ChainLink): string {
   const code = link.code < 0 ? "" : `, error code ${hex(link.code)}`;
   const address = link.cr2 === undefined ? "" : `, address ${hex(link.cr2)}`;
-  return `${nameOf(link.vector)}${code}${address}`;
+  return `${linkName(link)}${code}${address}`;
 }
 
 function byteText(byte: number): string {

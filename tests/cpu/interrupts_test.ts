@@ -230,6 +230,8 @@ Deno.test("raise lists the chain of a shutdown [INTERRUPTS-9]", () => {
     { vector: 13, code: 0x43, eip: 0x8000 },
   ]);
   assertEquals([cpu.state.eip, cpu.state.register(ESP)], [0x8000, STACK]);
+  const tick = raise(cpu, 8, -1, "external")?.chain[0]; // as from a PIC that was not set up
+  assertEquals(tick, { vector: 8, code: -1, eip: 0x8000, isInterrupt: true });
 });
 
 /** Puts an IRET frame on the stack and executes IRETD. */

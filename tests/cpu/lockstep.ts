@@ -134,7 +134,7 @@ export class Lockstep {
       };
     }
     const base = isCode ? 0 : random.below(0x8000),
-      limit = isCode ? 0xffffffff : 0x10000 + random.below(0xf0000);
+      limit = isCode || random.oneIn(6) ? 0xffffffff : 0x10000 + random.below(0xf0000);
     const big = segment === 2 && random.oneIn(2) ? 0 : 0x400000;
     return {
       selector: 8,

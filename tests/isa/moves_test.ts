@@ -62,7 +62,8 @@ Deno.test("CMPXCHG compares with the accumulator [MOVES-6]", () => {
 
 Deno.test("CMPXCHG8B compares EDX:EAX and sets ZF only [MOVES-7]", () => {
   const table = {
-    "0fc70d00052000 eax=1 edx=2 ebx=7 ecx=8 fl=297 @200500=0100000002000000": "[SZAPC] @200500=07 @200504=08",
+    "0fc70d00052000 eax=1 edx=2 ebx=7 ecx=8 fl=297 @200500=0100000002000000":
+      "[SZAPC] @200500=07 @200504=08",
     "0fc70d00052000 eax=1 edx=3 ebx=7 ecx=8 fl=2d7 @200500=0100000002000000": "edx=2 [SAPC]",
   };
   assertEquals(effects(table), table);
@@ -92,8 +93,10 @@ Deno.test("POP raises ESP before the destination's address is formed [MOVES-9]",
 
 Deno.test("PUSHA pushes the old ESP, POPA skips it [MOVES-10]", () => {
   const table = {
-    "60 eax=1 ecx=2 edx=3 ebx=4 ebp=5 esi=6 edi=7": "esp=200be0 [] @200be0=070000000600000005000000000c200004000000030000000200000001000000",
-    "61 @200c00=0700000006000000050000000400000003000000020000000100000000000000": "eax=0 ecx=1 edx=2 ebx=3 esp=200c20 ebp=5 esi=6 edi=7 []",
+    "60 eax=1 ecx=2 edx=3 ebx=4 ebp=5 esi=6 edi=7":
+      "esp=200be0 [] @200be0=070000000600000005000000000c200004000000030000000200000001000000",
+    "61 @200c00=0700000006000000050000000400000003000000020000000100000000000000":
+      "eax=0 ecx=1 edx=2 ebx=3 esp=200c20 ebp=5 esi=6 edi=7 []",
   };
   assertEquals(effects(table), table);
 });

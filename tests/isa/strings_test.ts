@@ -1,5 +1,6 @@
 /** What the manual says of string instructions, on the concrete machine. Spec: specs/isa/strings.md. */
 import { assertEquals } from "@std/assert";
+import { ECX, EDI, ESI, Program } from "../cpu/program.ts";
 import { effects } from "./effect.ts";
 
 Deno.test("MOVS copies and advances by the size, down with DF [STRINGS-1]", () => {
@@ -7,7 +8,8 @@ Deno.test("MOVS copies and advances by the size, down with DF [STRINGS-1]", () =
     "a4 esi=200500 edi=200600 @200500=11 @200600=00": "esi=200501 edi=200601 [] @200600=11",
     "a4 esi=200500 edi=200600 fl=602 @200500=11 @200600=00": "esi=2004ff edi=2005ff [D] @200600=11",
     "66a5 esi=200500 edi=200600 @200500=1122 @200600=0000": "esi=200502 edi=200602 [] @200600=1122",
-    "a5 esi=200500 edi=200600 @200500=11223344 @200600=00000000": "esi=200504 edi=200604 [] @200600=11223344",
+    "a5 esi=200500 edi=200600 @200500=11223344 @200600=00000000":
+      "esi=200504 edi=200604 [] @200600=11223344",
   };
   assertEquals(effects(table), table);
 });
@@ -41,7 +43,8 @@ Deno.test("REP repeats until the count is zero, and does nothing for zero [STRIN
 
 Deno.test("REPE and REPNE end at a difference or an equality [STRINGS-5]", () => {
   const table = {
-    "f3a6 ecx=5 esi=200500 edi=200600 @200500=0102030405 @200600=0102090405": "ecx=2 esi=200503 edi=200603 [SAPC]",
+    "f3a6 ecx=5 esi=200500 edi=200600 @200500=0102030405 @200600=0102090405":
+      "ecx=2 esi=200503 edi=200603 [SAPC]",
     "f2ae eax=3 ecx=5 edi=200600 @200600=0102030405": "ecx=2 edi=200603 [ZP]",
     "f3ae eax=3 ecx=2 edi=200600 @200600=0303030303": "ecx=0 edi=200602 [ZP]",
   };
@@ -58,7 +61,21 @@ Deno.test("16-bit addresses use SI, DI and CX [STRINGS-6]", () => {
 
 Deno.test("Overlapping copies go element by element [STRINGS-7]", () => {
   const table = {
-    "f3a4 ecx=3 esi=200500 edi=200501 @200500=aabbccdd": "ecx=0 esi=200503 edi=200504 [] @200501=aaaaaa",
+    "f3a4 ecx=3 esi=200500 edi=200501 @200500=aabbccdd":
+      "ecx=0 esi=200503 edi=200504 [] @200501=aaaaaa",
   };
   assertEquals(effects(table), table);
+});
+
+Deno.test("An iteration that faults has changed nothing, the ones before are complete [STRINGS-8]", () => {
+  const program = new Program().code("f3 a4 f4"); // rep movsb
+  program.page(0x31);
+  program.cpu.state.setRegister(ECX, 10);
+  program.cpu.state.setRegister(ESI, 0x10000);
+  program.cpu.state.setRegister(EDI, 0x30ffd); // 31000 is not mapped
+  assertEquals(program.run(3), "limit");
+  assertEquals([ECX, ESI, EDI].map((i) => program.register(i)), [7, 0x10003, 0x31000]);
+  program.run(1); // the first instruction of the handler
+  assertEquals([ECX, ESI, EDI].map((i) => program.register(i)), [7, 0x10003, 0x31000]);
+  assertEquals([program.cpu.state.get(304), program.cpu.retired], [0x31000, 4]);
 });

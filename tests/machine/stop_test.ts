@@ -26,6 +26,15 @@ const fault: Extract<Stop, { kind: "triple-fault" }> = {
   code: [0x0f, 0x0b],
 };
 
+Deno.test("A triple fault that an interrupt began does not name an exception [STOP-2]", () => {
+  const tick: typeof fault = {
+    ...fault,
+    chain: [{ vector: 8, code: -1, eip: 0x1000, isInterrupt: true }],
+  };
+  assertEquals(describeStop(tick), "triple fault after an interrupt at vector 8");
+  assert(describeTripleFault(tick, () => "main")[0].includes("an interrupt at vector 8 at main"));
+});
+
 Deno.test("Stop of each kind is described by one line [STOP-1]", () => {
   const stops: Stop[] = [
     { ...place, kind: "guest-exit", value: 16, code: 33 },
