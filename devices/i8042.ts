@@ -3,7 +3,7 @@
  * Not modelled: the auxiliary (mouse) port, the test port, the time that commands take.
  */
 
-import type { Device, Diagnose, Line, PortDevice } from "./device.ts";
+import { copyState, type Device, type Diagnose, type Line, type PortDevice } from "./device.ts";
 
 const DATA = 0; // register: port 60h
 const STATUS = 4; // register: port 64h, commands when written
@@ -158,11 +158,11 @@ export class I8042 implements PortDevice, Device<I8042State> {
   }
 
   state(): I8042State {
-    return structuredClone(this.#s);
+    return copyState(this.#s);
   }
 
   restore(state: I8042State): void {
-    this.#s = structuredClone(state);
+    this.#s = copyState(state);
   }
 
   static readonly #commands: ReadonlyMap<number, Handler> = new Map<number, Handler>([

@@ -3,7 +3,7 @@
  * Not modelled: scan code set 3, key rollover limits, parity errors on the wire.
  */
 
-import type { Device, Diagnose } from "./device.ts";
+import { copyState, type Device, type Diagnose } from "./device.ts";
 import type { Ps2Device } from "./i8042.ts";
 
 const ACK = 0xfa;
@@ -254,11 +254,11 @@ export class Keyboard implements Ps2Device, Device<KeyboardState> {
   }
 
   state(): KeyboardState {
-    return structuredClone(this.#s);
+    return copyState(this.#s);
   }
 
   restore(state: KeyboardState): void {
-    this.#s = structuredClone(state);
+    this.#s = copyState(state);
   }
 
   static readonly #commands: Readonly<Record<number, (k: Keyboard, byte: number) => void>> = {

@@ -1,6 +1,6 @@
 /** 8254 timer. Spec: specs/devices/pit.md. Not modelled: the undefined contents after power-on. */
 
-import type { Device, Diagnose, Line, PortDevice } from "./device.ts";
+import { copyState, type Device, type Diagnose, type Line, type PortDevice } from "./device.ts";
 
 const CLOCK_HZ = 1_193_182; // input of all three channels
 const TICK_HZ = 100_000_000; // virtual clock
@@ -307,12 +307,12 @@ export class Pit implements Device<PitState>, PortDevice {
 
   /** A copy of the channels. */
   state(): PitState {
-    return structuredClone(this.#s);
+    return copyState(this.#s);
   }
 
   /** Takes the channels back. */
   restore(state: PitState): void {
-    this.#s = structuredClone(state);
+    this.#s = copyState(state);
   }
 
   #drive(channel: number, level: boolean): void {

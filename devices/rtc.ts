@@ -3,7 +3,7 @@
  * Not modelled: daylight saving, square wave, other crystals.
  */
 
-import type { Device, Diagnose, Line, PortDevice } from "./device.ts";
+import { copyState, type Device, type Diagnose, type Line, type PortDevice } from "./device.ts";
 
 const INDEX = 0; // port 70h: number of the byte, and NMI mask
 const NMI_MASKED = 0x80;
@@ -140,12 +140,12 @@ export class Rtc implements Device<RtcState>, PortDevice {
 
   /** A copy of the state. */
   state(): RtcState {
-    return structuredClone(this.#s);
+    return copyState(this.#s);
   }
 
   /** Takes the state back. */
   restore(state: RtcState): void {
-    this.#s = structuredClone(state);
+    this.#s = copyState(state);
   }
 
   get #a(): number {

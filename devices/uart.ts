@@ -3,7 +3,7 @@
  * Not modelled: sending a break, auto flow control, DMA pins, the OUT2 gate of a PC's board.
  */
 
-import type { Device, Diagnose, Line, PortDevice } from "./device.ts";
+import { copyState, type Device, type Diagnose, type Line, type PortDevice } from "./device.ts";
 
 const IER_DATA = 0x01; // received data, and the FIFO's timeout
 const IER_THRE = 0x02; // transmitter holding register empty
@@ -214,11 +214,11 @@ export class Uart implements PortDevice, Device<UartState> {
   }
 
   state(): UartState {
-    return structuredClone(this.#s);
+    return copyState(this.#s);
   }
 
   restore(state: UartState): void {
-    this.#s = structuredClone(state);
+    this.#s = copyState(state);
   }
 
   static readonly #readers: readonly ((u: Uart) => number)[] = [

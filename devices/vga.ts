@@ -3,7 +3,7 @@
  * Not modelled: graphics modes, plane and latch logic, loadable fonts, monochrome ports, panning.
  */
 
-import type { Device, Diagnose, PortDevice } from "./device.ts";
+import { copyState, type Device, type Diagnose, type PortDevice } from "./device.ts";
 
 const ATTRIBUTE_INDEX = 0x00; // register numbers are ports from 3C0h on
 const ATTRIBUTE_DATA = 0x01; // read only
@@ -250,11 +250,11 @@ export class Vga implements PortDevice, Device<VgaState> {
   }
 
   state(): VgaState {
-    return structuredClone(this.#s);
+    return copyState(this.#s);
   }
 
   restore(state: VgaState): void {
-    this.#s = structuredClone(state);
+    this.#s = copyState(state);
   }
 
   static readonly #readers: Readonly<Record<number, (v: Vga) => number>> = {

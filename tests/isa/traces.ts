@@ -2,7 +2,7 @@
  * The golden traces of the parts that native vectors do not show: each stimulus of fixtures/isa/*.trace and
  * what it gave after `=`, or the lines that it caused. Replaying makes all but the stimuli anew.
  */
-import { execute } from "../../cpu/concrete.ts";
+import { execute, type Operands } from "../../cpu/concrete.ts";
 import { Fault } from "../../cpu/fault.ts";
 import { unpackFlags } from "../../cpu/state.ts";
 import { condition, conditionNames } from "../../isa/flags.ts";
@@ -27,7 +27,7 @@ export function run(
   meaning: Meaning,
   view: DataView,
   form: Partial<Form> = {},
-  operands: { displacement?: number; segment?: number; slots?: [number, number] } = {},
+  operands: Partial<Operands> = {},
 ): "ok" | string {
   const nowhere = () => {
     throw new RangeError("Cannot access memory: there is none");
