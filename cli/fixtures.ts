@@ -3,6 +3,7 @@ import { recordBoot } from "../conformance/boot_trace.ts";
 import { replay as replayCode, subjects as codeSubjects } from "../tests/cpu/code_traces.ts";
 import { replay as replaySystem } from "../tests/cpu/traces.ts";
 import { replayGolden as replayDevice } from "../tests/devices/traces.ts";
+import { replay as replayIsa, subjects as isaSubjects } from "../tests/isa/traces.ts";
 import { replayGolden as replayKernel } from "../tests/kernel/traces.ts";
 import { replayGolden as replayMachine } from "../tests/machine/traces.ts";
 import { compareTraces, formatDivergence } from "../trace/compare.ts";
@@ -15,30 +16,25 @@ Usage: deno task fixtures [--check] [NAME...]
   NAME     Only traces whose path contains NAME, such as kernel/ or pit.
   --check  Write nothing; exit code 1 if a trace would change.
 
-Traces of devices/, machine/, cpu/ and kernel/ keep their stimuli; what answers them is recorded again.
-Those of isa/ were recorded on a processor and are left alone. A new trace begins with its stimuli, written
-by hand.`;
+Traces keep their stimuli; what answers them is recorded again. The instructions of isa/ were recorded on a
+processor and are left alone. A new trace begins with its stimuli, written by hand.`;
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
 
-/** Records the trace that belongs at \`path\` below fixtures/. */
-type Record = (path: string) => Promise<string>;
+/** Records the trace of a module; `golden` is the present one, undefined if it stays as it is. */
+type Recording = (stem: string, golden: string) => string | undefined | Promise<string>;
 
-const stemOf = (path: string): string => path.slice(path.indexOf("/") + 1, -".trace".length);
-
-const rooms: Readonly<{ [room: string]: Record }> = {
-  devices: async (path) => (await replayDevice(stemOf(path))).trace,
-  machine: async (path) => (await replayMachine(stemOf(path))).trace,
-  cpu: async (path) => {
-    const golden = await Deno.readTextFile(new URL(path, FIXTURES)), stem = stemOf(path);
-    return stem in codeSubjects ? replayCode(stem, golden) : replaySystem(golden);
-  },
-  kernel: async (path) => (await replayKernel(stemOf(path))).trace,
+const rooms: Readonly<Record<string, Recording>> = {
+  devices: async (stem) => (await replayDevice(stem)).trace,
+  machine: async (stem) => (await replayMachine(stem)).trace,
+  kernel: async (stem) => (await replayKernel(stem)).trace,
+  cpu: (stem, golden) => stem in codeSubjects ? replayCode(stem, golden) : replaySystem(golden),
+  isa: (stem, golden) => stem in isaSubjects ? replayIsa(stem, golden) : undefined,
 };
 
-/** The traces that can be recorded, and how. */
-async function recordings(): Promise<Map<string, Record>> {
-  const found = new Map<string, Record>([["boot.trace", recordBootTrace]]);
+/** Below fixtures/, every trace's path and how it is recorded. */
+async function recordings(): Promise<Map<string, Recording>> {
+  const found = new Map<string, Recording>([["boot.trace", recordBootTrace]]);
   for (const [room, record] of Object.entries(rooms)) {
     for await (const { name } of Deno.readDir(new URL(`${room}/`, FIXTURES))) {
       if (name.endsWith(".trace")) found.set(`${room}/${name}`, record);
@@ -50,6 +46,8 @@ async function recordings(): Promise<Map<string, Record>> {
 async function recordBootTrace(): Promise<string> {
   return formatTrace(recordBoot(await Deno.readFile(new URL("kernel.elf", FIXTURES))));
 }
+
+const stemOf = (path: string): string => path.slice(path.indexOf("/") + 1, -".trace".length);
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
@@ -75,19 +73,20 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const check = args.includes("--check"), names = args.filter((arg) => arg !== "--check");
-  let changed = 0, same = 0;
+  let changed = 0, same = 0, kept = 0;
   for (const [path, record] of await recordings()) {
     if (names.length > 0 && !names.some((name) => path.includes(name))) continue;
-    const before = await readIfThere(path), after = await record(path);
-    const what = change(before, after);
-    if (what === undefined) same++;
+    const before = await readIfThere(path), after = await record(stemOf(path), before ?? "");
+    const what = after === undefined ? undefined : change(before, after);
+    if (after === undefined) kept++;
+    else if (what === undefined) same++;
     else {
       changed++;
       console.log(`${path}: ${what}`);
       if (!check) await Deno.writeTextFile(new URL(path, FIXTURES), after);
     }
   }
-  console.log(`${changed} changed, ${same} the same`);
+  console.log(`${changed} changed, ${same} the same, ${kept} recorded on a processor`);
   return check && changed > 0 ? 1 : 0;
 }
 

@@ -153,17 +153,11 @@ class Concrete implements Machine<number, bigint> {
   wideOr(a: bigint, b: bigint): bigint {
     return a | b;
   }
-  wideAnd(a: bigint, b: bigint): bigint {
-    return a & b;
-  }
   wideShl(a: bigint, count: bigint): bigint {
     return BigInt.asUintN(64, a << (count & 63n));
   }
   wideShr(a: bigint, count: bigint): bigint {
     return a >> (count & 63n);
-  }
-  wideSar(a: bigint, count: bigint): bigint {
-    return BigInt.asUintN(64, BigInt.asIntN(64, a) >> (count & 63n));
   }
   wideDivU(a: bigint, b: bigint): bigint {
     return a / b;

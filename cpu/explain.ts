@@ -60,10 +60,8 @@ const INFIX: Readonly<Record<string, string>> = {
   "i32.lt_s": "<s",
   "i64.mul": "*",
   "i64.or": "|",
-  "i64.and": "&",
   "i64.shl": "<<",
   "i64.shr_u": ">>>",
-  "i64.shr_s": ">>",
   "i64.eq": "==",
 };
 

@@ -55,10 +55,8 @@ export type Operator =
   | "i64.extend_i32_s"
   | "i64.mul"
   | "i64.or"
-  | "i64.and"
   | "i64.shl"
   | "i64.shr_u"
-  | "i64.shr_s"
   | "i64.div_u"
   | "i64.div_s"
   | "i64.rem_u"
@@ -230,17 +228,11 @@ class Recorder implements Machine<Node, Node> {
   wideOr(a: Node, b: Node): Node {
     return this.#apply("i64.or", a, b);
   }
-  wideAnd(a: Node, b: Node): Node {
-    return this.#apply("i64.and", a, b);
-  }
   wideShl(a: Node, count: Node): Node {
     return this.#apply("i64.shl", a, count);
   }
   wideShr(a: Node, count: Node): Node {
     return this.#apply("i64.shr_u", a, count);
-  }
-  wideSar(a: Node, count: Node): Node {
-    return this.#apply("i64.shr_s", a, count);
   }
   wideDivU(a: Node, b: Node): Node {
     return this.#apply("i64.div_u", a, b);

@@ -97,13 +97,9 @@ export interface Machine<V, W> {
   /** See {@link wideMul}. */
   wideOr(a: W, b: W): W;
   /** See {@link wideMul}. */
-  wideAnd(a: W, b: W): W;
-  /** See {@link wideMul}. */
   wideShl(a: W, count: W): W;
   /** Logical shift right. */
   wideShr(a: W, count: W): W;
-  /** Arithmetic shift right. */
-  wideSar(a: W, count: W): W;
   /** The divisor must not be zero, nor the signed quotient too large. */
   wideDivU(a: W, b: W): W;
   /** See {@link wideDivU}. */

@@ -70,7 +70,7 @@ function checkSegment<V, W>(
   m.faultIf(m.ltU(span, from), vector, 0);
   if (bytes === 1) return;
   const short = m.ltU(m.sub(span, from), m.const(bytes - 1));
-  m.faultIf(m.and(short, m.ltU(span, m.const(-1))), vector, 0); // MEMORY-3: segments of 4 GB wrap
+  m.faultIf(m.and(short, m.ltU(span, m.const(-1))), vector, 0); // ISA-MEMORY-3: segments of 4 GB wrap
 }
 
 /** FFFFh or FFFFFFFFh, by the B bit of SS. */

@@ -96,15 +96,17 @@ export const pop: Meaning = (m, form) => {
 
 const GENERAL = [EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI];
 
-/** PUSHA, PUSHAD. */
+/** PUSHA, PUSHAD: all eight places are checked before the first is written. */
 export const pusha: Meaning = (m, form) => {
-  const bytes = form.size / 8, top = stackPointer(m);
-  const bottom = m.sub(top, m.const(8 * bytes));
-  m.probe(8 * bytes, linear(m, form, "stack", bottom, 8 * bytes, true));
-  GENERAL.forEach((register, i) => {
-    const at = linear(m, form, "stack", m.sub(top, m.const((i + 1) * bytes)), bytes, true);
-    m.store(form.size, at, m.get(fixed(register, form.size)));
-  });
+  const bytes = form.size / 8, top = stackPointer(m), bottom = m.sub(top, m.const(8 * bytes));
+  const places = GENERAL.map((_, i) =>
+    linear(m, form, "stack", m.sub(top, m.const((i + 1) * bytes)), bytes, true)
+  );
+  if (form.flat) m.probe(8 * bytes, bottom);
+  else for (const at of places) m.probe(bytes, at); // a 16-bit stack may wrap between them
+  GENERAL.forEach((register, i) =>
+    m.store(form.size, places[i], m.get(fixed(register, form.size)))
+  );
   setStackPointer(m, form, bottom);
 };
 

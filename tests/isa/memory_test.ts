@@ -29,12 +29,12 @@ function source(view: DataView, offset: number, bytes: number, write = false): n
   return result === "ok" ? view.getUint32(ADDRESS, true) : result;
 }
 
-Deno.test("memory replays its golden trace [MEMORY-1, MEMORY-2, MEMORY-3, MEMORY-4, MEMORY-6, MEMORY-7]", async () => {
+Deno.test("memory replays its golden trace [ISA-MEMORY-1, ISA-MEMORY-2, ISA-MEMORY-3, ISA-MEMORY-4, ISA-MEMORY-6, ISA-MEMORY-7]", async () => {
   const [replayed, golden] = await replayGolden("memory");
   assertEquals(replayed, golden);
 });
 
-Deno.test("linear leaves a flat form's offset as it is [MEMORY-1]", () => {
+Deno.test("linear leaves a flat form's offset as it is [ISA-MEMORY-1]", () => {
   const view = segment(DS, 0x1000, 0, 0, 0);
   const meaning: Meaning = (m, form) =>
     m.setRegister(ADDRESS, linear(m, form, "source", m.const(-1), 4, true));
@@ -42,11 +42,11 @@ Deno.test("linear leaves a flat form's offset as it is [MEMORY-1]", () => {
   assertEquals(view.getUint32(ADDRESS, true), 0xffffffff);
 });
 
-Deno.test("linear wraps the sum with the base [MEMORY-1]", () => {
+Deno.test("linear wraps the sum with the base [ISA-MEMORY-1]", () => {
   assertEquals(source(segment(DS, 0xfffff000, 0, 0xffff, 3), 0x1234, 4), 0x234);
 });
 
-Deno.test("linear asks for the right of the access [MEMORY-2]", () => {
+Deno.test("linear asks for the right of the access [ISA-MEMORY-2]", () => {
   for (const [rights, read, write] of [[0, false, false], [1, true, false], [3, true, true]]) {
     const view = segment(DS, 0, 0, 0xffff, Number(rights));
     assertEquals(source(view, 0, 1), read ? 0 : "fault 13 0");
@@ -54,7 +54,7 @@ Deno.test("linear asks for the right of the access [MEMORY-2]", () => {
   }
 });
 
-Deno.test("linear checks first and last byte against every limit [MEMORY-3]", () => {
+Deno.test("linear checks first and last byte against every limit [ISA-MEMORY-3]", () => {
   for (const [first, span] of [[0, 0], [0, 0xfff], [0x1000, 0xefff], [0x1000, 0xffffefff]]) {
     const view = segment(DS, 0, first, span, 3), last = first + span;
     for (const bytes of [1, 2, 4]) {
@@ -109,7 +109,7 @@ function withStack(esp: number, big: boolean, span: number): DataView {
   return view;
 }
 
-Deno.test("The stack wraps at 64 KB without SS.B and keeps the upper half of ESP [MEMORY-4]", () => {
+Deno.test("The stack wraps at 64 KB without SS.B and keeps the upper half of ESP [ISA-MEMORY-4]", () => {
   const push = (esp: number, big: boolean, size: 16 | 32 = 32) =>
     stack(moves.push, withStack(esp, big, 0xffff), { size });
   assertEquals(push(0x12340000, false), ["write 3fffc 4", "esp 1234fffc"]);
@@ -119,7 +119,23 @@ Deno.test("The stack wraps at 64 KB without SS.B and keeps the upper half of ESP
   assertEquals(push(0x12341000, true), ["fault 12", "esp 12341000"]);
 });
 
-Deno.test("Pushes and pops access before ESP changes [MEMORY-5]", () => {
+Deno.test("PUSHA wraps on a 16-bit stack, and checks all places first [ISA-MEMORY-4]", () => {
+  const places = (esp: number, span: number) =>
+    stack(moves.pusha, withStack(esp, false, span), { name: "pusha", places: [] });
+  const log = places(0x10, 0xffff);
+  assertEquals(log.length, 8 + 8 + 1);
+  assertEquals(log.slice(8, 14).map((text) => text.split(" ")[1]), [
+    "3000c",
+    "30008",
+    "30004",
+    "30000",
+    "3fffc",
+    "3fff8",
+  ]);
+  assertEquals(places(0x10, 0xfff), ["fault 12", "esp 10"]);
+});
+
+Deno.test("Pushes and pops access before ESP changes [ISA-MEMORY-5]", () => {
   const form = { places: [{ kind: "register", slot: 0, size: 32 }] } as const;
   const view = () => withStack(0x1000, true, 0xffff);
   assertEquals(stack(moves.push, view(), {}, true), ["write 30ffc 4", "fault 14", "esp 1000"]);
