@@ -22,6 +22,7 @@ import {
   CR3,
   CR4,
   DB,
+  DEBUG_REGISTERS as DR,
   EAX,
   EBX,
   ECX,
@@ -29,9 +30,9 @@ import {
   GDTR,
   GP,
   IDTR,
-  MSR,
   SEGMENT_BASE,
   type State,
+  TSC_OFFSET,
   UD,
 } from "./state.ts";
 
@@ -51,10 +52,6 @@ const CR4_PGE = 0x80; // global pages
 const CR4_PCE = 0x100; // RDPMC in every ring
 const CR4_DEFINED = CR4_TSD | CR4_PSE | CR4_PGE | CR4_PCE;
 
-/** Debug registers: eight words. */
-const DR: number = MSR;
-/** What WRMSR added to the time-stamp counter: low and high word. */
-const TSC_OFFSET: number = MSR + 32;
 const DR6_FIXED = 0xffff0ff0, DR6_DEFINED = 0xe00f;
 const DR7_FIXED = 0x400, DR7_DEFINED = 0xffff23ff;
 const DR7_ENABLES = 0xff; // L0 G0 ... L3 G3

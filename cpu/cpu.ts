@@ -21,6 +21,7 @@ import {
   CR4,
   CS,
   DB,
+  DEBUG_REGISTERS,
   DS,
   EIP,
   ES,
@@ -53,7 +54,7 @@ import { systemInstructions } from "./system.ts";
 
 /** Compiled code returns at least this often, so that V8 replaces its first, slow version. */
 const LONGEST_RUN = 200_000;
-const DR6 = 512 + 24; // MSR + 24: see cpu/control.ts
+const DR6 = DEBUG_REGISTERS + 4 * 6;
 const DR6_BS = 0x4000; // single-step
 const SOFTWARE_INTERRUPTS: ReadonlySet<string> = new Set(["int", "int1", "int3", "into"]);
 /** Deliveries in a row without a completed instruction that count as endless: frames for over 3 MB of stack. */
@@ -184,6 +185,11 @@ export class Cpu implements SystemContext {
     return this.#granted === 0
       ? this.#retired
       : this.#retired + this.#granted - this.state.get(REMAINING);
+  }
+
+  /** EIP of the present instruction, also for whoever is told of one of its accesses (CPU-17). */
+  get currentEip(): number {
+    return this.#granted === 0 ? this.state.eip : this.#code.eip(this.state.get(OPERATION));
   }
 
   /** The processor waits for an interrupt. */

@@ -78,6 +78,12 @@ export interface PagingState {
   readonly entries: readonly number[];
 }
 
+/** What an access does; `modify` reads what a `store` will then write back. */
+export type Access = "load" | "store" | "modify";
+
+/** Is told of an access that is allowed and about to be made; it must change nothing. */
+export type AccessObserver = (linear: number, bytes: number, access: Access) => void;
+
 /** A walk's result: where the entries are, and what they hold. `word` is a TLB word, 0 if none. */
 interface Walk {
   readonly directoryAddr: number;
@@ -106,6 +112,10 @@ export class Paging {
   readonly #written: Uint8Array;
   #writtenPages: number[] = [];
   #anyLarge = false;
+  /** Linear pages whose every access is slow, and who is told of them. */
+  #watchedFirst = 0;
+  #watchedEnd = 0;
+  #observer: AccessObserver = () => {};
   #a20Mask = 0xffffffff;
   #faultCode = 0;
 
@@ -293,6 +303,7 @@ export class Paging {
     const words = this.#words, word = this.#tlb[page];
     const host = this.hostAddress(word & ~0xfff), physPage = (word & this.#a20Mask) >>> 12;
     if (isWrite) this.#markWritten(physPage);
+    if (page >= this.#watchedFirst && page < this.#watchedEnd) return; // PAGING-22
     const direct = word & DIRTY && !this.#codePages[physPage] && this.#written[physPage];
     const write = direct ? host : 0;
     const wp = words[CR0 >> 2] & CR0_WP;
@@ -391,22 +402,49 @@ export class Paging {
     }
   }
 
+  // --- Watching
+
+  /**
+   * Tells `observer` of every access to data that touches the pages of `start` up to `end`, where an
+   * earlier `watch` ends. Neither fetches of code nor the walks of the page tables are told.
+   */
+  watch(start: number, end: number, observer: AccessObserver): void {
+    this.#watchedFirst = start >>> 12;
+    this.#watchedEnd = Math.ceil(end / 4096);
+    this.#observer = observer;
+    this.refill();
+  }
+
+  /** Ends what {@link watch} began. */
+  unwatch(): void {
+    this.watch(0, 0, () => {});
+  }
+
+  #told(linear: number, bytes: number, access: Access): void {
+    const last = (linear + bytes - 1) >>> 12;
+    if (last < this.#watchedFirst || linear >>> 12 >= this.#watchedEnd) return;
+    this.#observer(linear, bytes, access);
+  }
+
   // --- Accesses of the system code: they throw
 
   /** Reads 1, 2 or 4 bytes at a linear address. */
   read(linear: number, bytes: number, user: boolean): number {
     const first = this.translate(linear, false, user);
     const inFirst = 4096 - (linear & 0xfff);
+    const second = bytes > inFirst ? this.translate(nextPage(linear), false, user) : 0;
+    this.#told(linear, bytes, "load");
     if (bytes <= inFirst) return this.readPhysical(first, bytes);
-    return this.#readSplit(first, this.translate(nextPage(linear), false, user), inFirst, bytes);
+    return this.#readSplit(first, second, inFirst, bytes);
   }
 
   /** Writes 1, 2 or 4 bytes at a linear address: all of them or, with a fault, none. */
   write(linear: number, bytes: number, value: number, user: boolean): void {
     const first = this.translate(linear, true, user);
     const inFirst = 4096 - (linear & 0xfff);
+    const second = bytes > inFirst ? this.translate(nextPage(linear), true, user) : 0;
+    this.#told(linear, bytes, "store");
     if (bytes <= inFirst) return this.writePhysical(first, bytes, value);
-    const second = this.translate(nextPage(linear), true, user);
     this.#writeSplit(first, second, inFirst, bytes, value);
   }
 
@@ -456,9 +494,11 @@ export class Paging {
     const first = this.#translateOrStop(linear, true);
     if (first === FAULTED) return;
     const inFirst = 4096 - (linear & 0xfff);
+    const second = bytes > inFirst ? this.#translateOrStop(nextPage(linear), true) : 0;
+    if (second === FAULTED) return;
+    this.#told(linear, bytes, "store");
     if (bytes <= inFirst) return this.writePhysical(first, bytes, value);
-    const second = this.#translateOrStop(nextPage(linear), true);
-    if (second !== FAULTED) this.#writeSplit(first, second, inFirst, bytes, value);
+    this.#writeSplit(first, second, inFirst, bytes, value);
   }
 
   /** Checks that 1 to 4096 bytes may be written, without writing. */
@@ -471,9 +511,11 @@ export class Paging {
     const first = this.#translateOrStop(linear, write);
     if (first === FAULTED) return 0;
     const inFirst = 4096 - (linear & 0xfff);
+    const second = bytes > inFirst ? this.#translateOrStop(nextPage(linear), write) : 0;
+    if (second === FAULTED) return 0;
+    this.#told(linear, bytes, write ? "modify" : "load");
     if (bytes <= inFirst) return this.readPhysical(first, bytes);
-    const second = this.#translateOrStop(nextPage(linear), write);
-    return second === FAULTED ? 0 : this.#readSplit(first, second, inFirst, bytes);
+    return this.#readSplit(first, second, inFirst, bytes);
   }
 
   #translateOrStop(linear: number, write: boolean): number {

@@ -11,6 +11,7 @@ import {
   FAULT_CODE,
   FAULT_VECTOR,
   JUMP_CACHE,
+  OPERATION,
   READ_TABLE,
   REMAINING,
   SEGMENT_BASE,
@@ -238,7 +239,8 @@ export class HandlerPrinter {
 
   /** Calls a slow access whose arguments `push` leaves on the stack; leaves the handler if it faulted. */
   #slow(name: typeof IMPORTS[number], push: () => void): void {
-    const code = this.#code, { loop } = this.#frame;
+    const code = this.#code, { loop, operation } = this.#frame;
+    code.constant(0).op("local.get", operation).memory("i32.store", OPERATION); // PRINT-4: whose access it is
     if (loop) code.constant(0).op("local.get", loop.count).memory("i32.store", REMAINING);
     push();
     code.op("call", IMPORTS.indexOf(name));

@@ -44,8 +44,10 @@ export const GDTR = 316, IDTR = 324, LDTR = 332, TR = 348;
 export const CPL = 364;
 /** External interrupts wait until this many more instructions have completed (STI, MOV SS). */
 export const SHADOW = 368;
-/** Where model-specific registers and the like begin; the rest of the page is free. */
-export const MSR = 512;
+/** Debug registers 0 to 7, a word each. */
+export const DEBUG_REGISTERS = 512;
+/** What WRMSR added to the time-stamp counter: low and high word. */
+export const TSC_OFFSET = 544;
 
 /** Why compiled code returned. */
 export const Exit = {
