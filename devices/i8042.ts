@@ -5,6 +5,7 @@
 
 import { copyState, type Device, type Diagnose, type Line, type PortDevice } from "./device.ts";
 
+const MOST_REPLIES = 16; // that wait behind an unread byte
 const DATA = 0; // register: port 60h
 const STATUS = 4; // register: port 64h, commands when written
 
@@ -253,7 +254,7 @@ export class I8042 implements PortDevice, Device<I8042State> {
 
   #reply(command: number, byte: number): void {
     if (!this.#s.full) return this.#put(byte);
-    this.#s.replies.push(byte);
+    if (this.#s.replies.length < MOST_REPLIES) this.#s.replies.push(byte);
     this.#diagnose(
       "I8042-6",
       `The reply to command 0x${command.toString(16)} waits behind a byte that was not read`,

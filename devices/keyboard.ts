@@ -18,6 +18,7 @@ const SET_RATE = 0xf3;
 const BREAK_PREFIX = 0xf0; // set 2: before the code of a released key
 const BREAK_BIT = 0x80; // set 1: in the code of a released key
 
+const BUFFER_BYTES = 16; // for what is to be sent
 const BYTE_CYCLES = 88_000; // 11 bits of 80 µs: KEYBOARD-3
 const DEFAULT_RATE = 0x2b; // 500 ms, then 10.9 a second
 const DELAY_STEP_CYCLES = 25_000_000; // 250 ms
@@ -233,7 +234,19 @@ export class Keyboard implements Ps2Device, Device<KeyboardState> {
     this.#s.parameter = 0;
     if (parameter !== 0 && byte < 0x80) Keyboard.#parameters[parameter](this, byte);
     else this.#command(byte);
+    this.#limitOutput();
     this.#start();
+  }
+
+  /** KEYBOARD-14: a guest that only sends commands does not fill the host's memory. */
+  #limitOutput(): void {
+    const { output } = this.#s;
+    if (output.length <= BUFFER_BYTES) return;
+    output.length = BUFFER_BYTES;
+    this.#diagnose(
+      "KEYBOARD-14",
+      "An answer is lost: the keyboard's buffer is full of bytes that nobody takes",
+    );
   }
 
   reset(): void {

@@ -3,6 +3,9 @@
  * can take it. Spec: specs/machine/serial.md. Not modelled: parity and framing errors, modem lines.
  */
 
+/** Bytes that a port keeps of what the guest sent; up to twice as many before it forgets the oldest. */
+export const KEPT_BYTES = 0x1000000;
+
 /** What the host's end needs of a UART. */
 export interface Receiver {
   /** Offers a byte; false when there is no room. */
@@ -11,7 +14,7 @@ export interface Receiver {
 
 /** What a serial port remembers. */
 export interface SerialState {
-  /** All that was sent. */
+  /** What was sent, as far as it is kept. */
   readonly text: string;
   /** What the guest has not yet taken. */
   readonly queue: readonly number[];
@@ -29,12 +32,12 @@ export class SerialPort {
     this.#listen = listen;
   }
 
-  /** All that the guest has sent, one character a byte (Latin-1). */
+  /** What the guest has sent, one character a byte (Latin-1): all of it, up to the last 16 MB (SERIAL-7). */
   get text(): string {
     return this.#text;
   }
 
-  /** All that the guest has sent. */
+  /** The same as bytes. */
   get bytes(): Uint8Array {
     return Uint8Array.from(this.#text, (character) => character.charCodeAt(0));
   }
@@ -46,7 +49,9 @@ export class SerialPort {
 
   /** Sends bytes to the guest, or text as UTF-8. They wait until it reads them. */
   send(data: string | Uint8Array): void {
-    this.#queue.push(...(typeof data === "string" ? new TextEncoder().encode(data) : data));
+    for (const byte of typeof data === "string" ? new TextEncoder().encode(data) : data) {
+      this.#queue.push(byte);
+    }
     this.deliver();
   }
 
@@ -58,6 +63,7 @@ export class SerialPort {
   /** Called by the UART for each byte that has left it. */
   transmitted(byte: number): void {
     this.#text += String.fromCharCode(byte);
+    if (this.#text.length > 2 * KEPT_BYTES) this.#text = this.#text.slice(-KEPT_BYTES);
     this.#listen(byte);
   }
 

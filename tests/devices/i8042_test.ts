@@ -114,6 +114,13 @@ Deno.test("I8042 delays and diagnoses a reply behind an unread byte [I8042-6]", 
   assertEquals(irq, [true, false, true, false]);
 });
 
+Deno.test("I8042 keeps 16 replies behind an unread byte [I8042-6]", () => {
+  const { controller, clauses } = wired();
+  for (let i = 0; i < 1000; i++) controller.write(COMMAND, 0xab);
+  assertEquals(clauses.length, 999);
+  assertEquals(controller.state().replies.length, 16);
+});
+
 Deno.test("I8042 translates set 2 to set 1 [I8042-7]", () => {
   const { keyboard, controller } = wired();
   const codes: [string, number[]][] = [

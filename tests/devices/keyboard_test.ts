@@ -221,6 +221,15 @@ Deno.test("Keyboard drops unsent bytes when it is enabled [KEYBOARD-11]", () => 
   assertEquals(hex(sent), "fa 1c");
 });
 
+Deno.test("Keyboard keeps 16 bytes of answers that nobody takes [KEYBOARD-14]", () => {
+  const { keyboard, sent, clauses } = wired();
+  for (let i = 0; i < 1000; i++) keyboard.receive(0xee);
+  assertEquals(keyboard.state().output.length, 16);
+  assertEquals(clauses.length, 984);
+  keyboard.advance(100 * BYTE_CYCLES);
+  assertEquals(sent, new Array(16).fill(0xee));
+});
+
 Deno.test("Keyboard diagnoses unknown commands and repeats its last byte [KEYBOARD-12]", () => {
   const { keyboard, sent, clauses } = wired();
   send(keyboard, 0xee, 0xfe, 0xe0, 0xf0, 0x03);

@@ -33,6 +33,20 @@ Deno.test("SerialPort sends text as UTF-8 and bytes as they are [SERIAL-3]", () 
   assertEquals(uart.taken, [0xc3, 0xa9, 0xff]);
 });
 
+Deno.test("SerialPort keeps the last 16 MB of a guest that never stops [SERIAL-7]", () => {
+  const port = new SerialPort(), kept = 16_777_216;
+  port.restore({ text: "a".repeat(2 * kept), queue: [] });
+  assertEquals(port.text.length, 2 * kept);
+  port.transmitted(0x62);
+  assertEquals([port.text.length, port.text.at(-1)], [kept, "b"]);
+});
+
+Deno.test("SerialPort takes more at once than a call has arguments [SERIAL-2]", () => {
+  const port = new SerialPort();
+  port.send(new Uint8Array(1_000_000));
+  assertEquals(port.pending, 1_000_000);
+});
+
 Deno.test("SerialPort tells how much waits [SERIAL-4]", () => {
   const port = new SerialPort();
   port.connect(chip(1));
