@@ -48,7 +48,23 @@ export {
 } from "./machine/stop.ts";
 export { type Cell, type Cursor, renderAnsi, type Screen } from "./devices/vga.ts";
 export { recordBoot } from "./conformance/boot_trace.ts";
-export { type OnReturn, Recorder, type Selection } from "./conformance/recorder.ts";
+export { parseEvents } from "./conformance/event_list.ts";
+export {
+  type Action,
+  type Condition,
+  type Deed,
+  InputError,
+  parseScript,
+} from "./conformance/input.ts";
+export { type Recording, recordTrace } from "./conformance/recording.ts";
+export { defaultSettings, HeadError, type Settings } from "./conformance/settings.ts";
+export {
+  checkTrace,
+  formatDifference,
+  type TraceDifference,
+  type TracePlace,
+} from "./conformance/trace_check.ts";
+export { type HookKind, type OnReturn, Recorder, type Selection } from "./conformance/recorder.ts";
 export { compareTraces, type Divergence, formatDivergence } from "./trace/compare.ts";
 export type { Event, Field, MachineEvent, Trace } from "./trace/event.ts";
 export { formatTrace, parseTrace } from "./trace/text.ts";

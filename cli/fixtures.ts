@@ -1,5 +1,7 @@
 /** `deno task fixtures`: records every golden trace again and says what changed. */
 import { recordBoot } from "../conformance/boot_trace.ts";
+import { recordTrace } from "../conformance/recording.ts";
+import { readHead } from "../conformance/settings.ts";
 import { replay as replayCode, subjects as codeSubjects } from "../tests/cpu/code_traces.ts";
 import { replay as replaySystem } from "../tests/cpu/traces.ts";
 import { replayGolden as replayDevice } from "../tests/devices/traces.ts";
@@ -7,7 +9,7 @@ import { replay as replayIsa, subjects as isaSubjects } from "../tests/isa/trace
 import { replayGolden as replayKernel } from "../tests/kernel/traces.ts";
 import { replayGolden as replayMachine } from "../tests/machine/traces.ts";
 import { compareTraces, formatDivergence } from "../trace/compare.ts";
-import { formatTrace, parseTrace } from "../trace/text.ts";
+import { formatTrace, headValue, parseTrace } from "../trace/text.ts";
 
 const USAGE = `Records the golden traces of fixtures/ again and says what changed.
 
@@ -29,6 +31,7 @@ const rooms: Readonly<Record<string, Recording>> = {
   machine: async (stem) => (await replayMachine(stem)).trace,
   kernel: async (stem) => (await replayKernel(stem)).trace,
   cpu: (stem, golden) => stem in codeSubjects ? replayCode(stem, golden) : replaySystem(golden),
+  conformance: (_, golden) => recordAgain(golden),
   isa: (stem, golden) => stem in isaSubjects ? replayIsa(stem, golden) : undefined,
 };
 
@@ -45,6 +48,13 @@ async function recordings(): Promise<Map<string, Recording>> {
 
 async function recordBootTrace(): Promise<string> {
   return formatTrace(recordBoot(await Deno.readFile(new URL("kernel.elf", FIXTURES))));
+}
+
+/** With the settings and the input in its head. */
+async function recordAgain(golden: string): Promise<string> {
+  const trace = parseTrace(golden), subject = headValue(trace, "subject") ?? "";
+  const image = await Deno.readFile(new URL(subject, FIXTURES));
+  return formatTrace(recordTrace(image, subject, readHead(trace)).trace);
 }
 
 const stemOf = (path: string): string => path.slice(path.indexOf("/") + 1, -".trace".length);

@@ -142,7 +142,7 @@ function parse(args: readonly string[]) {
 const suffixes = ["", "k", "m", "g"];
 
 /** A number with an optional suffix k, M or G, each `step` times the one before. */
-function quantity(option: string, text: string, step: number): number {
+export function quantity(option: string, text: string, step: number): number {
   const match = /^([0-9][0-9_]*)([kmg]?)$/i.exec(text);
   const value = match
     ? Number(match[1].replaceAll("_", "")) * step ** suffixes.indexOf(match[2].toLowerCase())
@@ -151,7 +151,8 @@ function quantity(option: string, text: string, step: number): number {
   throw new UsageError(`Cannot use ${option} ${text}: give a number such as 100000, 5M or 2G`);
 }
 
-function memorySize(text: string): number {
+/** Bytes of RAM: megabytes where no suffix is. */
+export function memorySize(text: string): number {
   const bytes = quantity("--memory", /^[0-9]+$/.test(text) ? `${text}M` : text, 1024);
   if (bytes >= 0x200000 && bytes <= 0x40000000 && bytes % 0x10000 === 0) return bytes;
   throw new UsageError(`Cannot use --memory ${text}: give 2M to 1024M, a multiple of 64k`);

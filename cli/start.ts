@@ -5,6 +5,7 @@ import { ImageError } from "../machine/elf.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Stop } from "../machine/stop.ts";
 import { renderAnsi } from "../devices/vga.ts";
+import { readFile, toUsageError } from "./files.ts";
 import { helpTexts, type Options, parseOptions, UsageError } from "./options.ts";
 import { LineSink, nowhere, print, type Sink, writeAll } from "./output.ts";
 import { closingJson, closingReport, exitCode, USAGE } from "./report.ts";
@@ -81,15 +82,6 @@ function readModule(text: string): Module {
   return { data: readFile(path, `Cannot load the module ${path}`), commandLine: text };
 }
 
-function readFile(path: string | URL, intent: string): Uint8Array {
-  try {
-    if (Deno.statSync(path).isDirectory) throw new UsageError(`${intent}: it is a directory`);
-    return Deno.readFileSync(path);
-  } catch (error) {
-    throw toUsageError(error, intent);
-  }
-}
-
 function openSink(where: string): Sink {
   if (where === "none") return nowhere;
   if (where === "stdio") return new LineSink((bytes) => writeAll(Deno.stdout, bytes));
@@ -99,15 +91,4 @@ function openSink(where: string): Sink {
   } catch (error) {
     throw toUsageError(error, `Cannot write serial output to ${where}`);
   }
-}
-
-function toUsageError(error: unknown, intent: string): unknown {
-  if (!(error instanceof Error) || error instanceof UsageError) return error;
-  const reasons: readonly (readonly [new () => Error, string])[] = [
-    [Deno.errors.NotFound, "there is no such file"],
-    [Deno.errors.NotCapable, "Deno was started without the permission for it"],
-    [Deno.errors.PermissionDenied, "the system forbids it"],
-  ];
-  const known = reasons.find(([kind]) => error instanceof kind);
-  return new UsageError(`${intent}: ${known ? known[1] : error.message.split("\n")[0]}`);
 }

@@ -43,6 +43,8 @@ export const abi: Readonly<Record<string, Readonly<Record<string, Signature>>>> 
     serial_getchar: value(1),
     serial_received: value(1),
     serial_is_transmit_empty: value(1),
+    debug_putchar: procedure(1),
+    debug_write_string: procedure(1),
   },
   terminal: {
     terminal_initialize: procedure(0),
@@ -52,6 +54,7 @@ export const abi: Readonly<Record<string, Readonly<Record<string, Signature>>>> 
     terminal_writestring: procedure(1),
   },
   panic: { kernel_panic: procedure(1) },
+  io: { outb: procedure(2), inb: value(1), io_wait: procedure(0) },
   pmm: {
     pmm_init: procedure(0),
     pmm_alloc_page: value(0),
@@ -100,3 +103,15 @@ export const signatures: Readonly<Record<string, Signature>> = Object.assign(
 export function functionsOf(...modules: string[]): string[] {
   return modules.flatMap((module) => Object.keys(abi[module]));
 }
+
+/** Names that are no functions to be called: entry, stubs, bounds of the image, variables. */
+const otherNames: readonly string[] = [
+  "kernel_main",
+  ...Array.from({ length: 32 }, (_, vector) => `isr${vector}`),
+  ...Array.from({ length: 16 }, (_, irq) => `irq${irq}`),
+  ...["kernel_start", "kernel_readonly_end", "kernel_end"],
+  ...["current_page_directory", "pmm_bitmap"],
+];
+
+/** Every name of the ABI. */
+export const abiNames: ReadonlySet<string> = new Set([...Object.keys(signatures), ...otherNames]);

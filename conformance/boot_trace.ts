@@ -1,9 +1,14 @@
 /** The golden boot trace: how a kernel comes up, with its memory checked. Spec: specs/conformance/boot_trace.md. */
-import { heapUsage, mappedRanges, type Usage } from "../machine/inspect.ts";
-import type { Machine } from "../machine/machine.ts";
 import type { MachineEvent, Trace } from "../trace/event.ts";
 import { functionsOf } from "./abi.ts";
 import { Recorder } from "./recorder.ts";
+import {
+  blockEvents,
+  heapStatistics,
+  mappingEvents,
+  pageStatistics,
+  screenEvents,
+} from "./views.ts";
 
 /** Functions after whose return the memory is looked at, and the clauses that the look touches. */
 const STAGES: Readonly<Record<string, string>> = {
@@ -44,23 +49,11 @@ export function recordBoot(image: Uint8Array): Trace {
 }
 
 /** Adds the memory statistics, each as the kernel reports it and as its structures show it. */
-export function recordMemory(recorder: Recorder, heap = true): void {
-  const { machine } = recorder;
-  const add = (source: "reported" | "recomputed", of: "pages" | "heap", usage: Usage): void =>
-    recorder.add({ kind: "memory", source, of, ...usage });
-  add("reported", "pages", reported(recorder, "pmm", "pages"));
-  add("recomputed", "pages", machine.pageUsage());
-  if (!heap) return;
-  add("reported", "heap", reported(recorder, "heap", "size"));
-  add("recomputed", "heap", heapUsage(machine.heapBlocks()));
-}
-
-/** What the kernel's three functions say, asked on the side. */
-function reported(recorder: Recorder, module: string, unit: string): Usage {
-  return recorder.aside((machine) => {
-    const ask = (what: string): number => machine.call(`${module}_get_${what}_${unit}`) >>> 0;
-    return { total: ask("total"), free: ask("free"), used: ask("used") };
-  });
+function recordMemory(recorder: Recorder, heap: boolean): void {
+  const { machine } = recorder, aside: Recorder["aside"] = (look) => recorder.aside(look);
+  const events = pageStatistics(machine, aside);
+  if (heap) events.push(...heapStatistics(machine, aside));
+  for (const event of events) recorder.add(event);
 }
 
 /** Adds what screen, page tables and heap hold. */
@@ -75,48 +68,4 @@ function recordFinalState(recorder: Recorder): void {
     recorder.add({ kind: "note", text });
     for (const event of events) recorder.add(event);
   }
-}
-
-/** The screen's rows and the cursor. */
-export function screenEvents(machine: Machine): MachineEvent[] {
-  const { rows, text, cursor } = machine.screen;
-  const texts = text.split("\n");
-  const events: MachineEvent[] = rows.map((cells, row) => ({
-    kind: "screen",
-    row,
-    text: texts[row] ?? "",
-    attributes: runs(cells.map((cell) => cell.attribute)),
-  }));
-  return [...events, { kind: "cursor", row: cursor.row, column: cursor.column }];
-}
-
-function runs(attributes: readonly number[]): [number, number][] {
-  const result: [number, number][] = [];
-  for (const attribute of attributes) {
-    const last = result.at(-1);
-    if (last?.[0] === attribute) last[1]++;
-    else result.push([attribute, 1]);
-  }
-  return result;
-}
-
-/** The page tables as runs of pages with equal rights. */
-export function mappingEvents(machine: Machine): MachineEvent[] {
-  return mappedRanges(machine.pageTables() ?? []).map(({ virtAddr, bytes, physAddr, flags }) => ({
-    kind: "mapping",
-    virtual: virtAddr,
-    bytes,
-    physical: physAddr,
-    flags,
-  }));
-}
-
-/** The blocks of the heap. */
-export function blockEvents(machine: Machine): MachineEvent[] {
-  return machine.heapBlocks().map(({ address, size, free }) => ({
-    kind: "block",
-    address,
-    size,
-    use: free ? "free" : "used",
-  }));
 }

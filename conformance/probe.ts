@@ -2,7 +2,7 @@
  * What a check does to a kernel besides calling its functions: runs machine code of its own, raises
  * interrupts, lets time pass, reads descriptor tables. Spec: specs/conformance/probe.md.
  */
-import { type CallResult, CallError } from "../machine/machine.ts";
+import { CallError, type CallResult } from "../machine/machine.ts";
 import { describeStop } from "../machine/stop.ts";
 import { Failure, Skip } from "./check.ts";
 import type { Subject } from "./subject.ts";
@@ -14,7 +14,6 @@ const IF = 0x200; // EFLAGS: interrupts on
 const TICKS_PER_MILLISECOND = 100_000;
 const CODE_BUDGET = 100_000_000; // instructions
 const INSTRUCTIONS_PER_MILLISECOND = 100_000;
-const SPIN = 0xfe; // jmp $: EB FE
 const SIDT = 0x0d, SGDT = 0x05; // second byte after 0F 01, with an absolute address
 
 /** A gate of the IDT. */
@@ -44,7 +43,9 @@ export function words(...values: number[]): number[] {
 export function put(subject: Subject, address: number, bytes: readonly number[]): void {
   const { machine } = subject;
   if (machine.translate(address) !== address) {
-    throw new Skip("low memory at 90000h, where a check's code would stand, is not mapped to itself");
+    throw new Skip(
+      "low memory at 90000h, where a check's code would stand, is not mapped to itself",
+    );
   }
   machine.writeBytes(address, Uint8Array.from(bytes));
 }
@@ -89,13 +90,10 @@ export function idtr(subject: Subject): Table {
 }
 
 function tableRegister(subject: Subject, store: number): Table {
-  const { machine } = subject, saved = machine.snapshot();
   put(subject, DATA, words(0, 0));
   const result = tryCode(subject, [0x0f, 0x01, store, ...words(DATA), 0xc3]);
-  const limit = word(subject, DATA) & 0xffff, base = word(subject, DATA + 2);
-  machine.restore(saved);
-  if (result.kind === "returned") return { base, limit };
-  throw new CallError("a check's code", result.stop);
+  if (result.kind === "stopped") throw new CallError("a check's code", result.stop);
+  return { limit: word(subject, DATA) & 0xffff, base: word(subject, DATA + 2) };
 }
 
 /** Gate `vector` of the table that IDTR names. */
@@ -197,6 +195,3 @@ export function endOf(subject: Subject, result: CallResult): End {
   const seen = result.kind === "returned" ? "it went on" : describeStop(result.stop);
   return { report: subject.said || subject.machine.screen.text, halted, seen };
 }
-
-/** Code that never ends by itself. */
-export const spin: readonly number[] = [0xeb, SPIN];

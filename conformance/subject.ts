@@ -67,14 +67,13 @@ export class Subject {
   readonly bootOutput: string;
   /** What the machine saw until then. */
   readonly bootDeeds: Deeds;
-  /** The machine at that moment. */
-  readonly snapshot: Snapshot;
   /** Number of calls made so far, by this subject and its variants. */
   get calls(): number {
     return this.#count.calls;
   }
   /** Instructions that a call may take before it counts as endless. */
   callBudget: number = CALL_BUDGET;
+  #saved: Snapshot | undefined;
   readonly #options: BootOptions;
   readonly #count: { calls: number };
   readonly #log: string[] = [];
@@ -82,13 +81,14 @@ export class Subject {
 
   /**
    * Boots `image` until it waits for input or ends otherwise. Throws an `ImageError` if it cannot be
-   * booted.
+   * booted. `prepare` may change the machine before the first instruction.
    */
   constructor(
     image: Uint8Array,
     manifest: Manifest = noManifest,
     options: BootOptions = {},
     count: { calls: number } = { calls: 0 },
+    prepare: (machine: Machine) => void = () => {},
   ) {
     this.image = image;
     this.manifest = manifest;
@@ -96,21 +96,30 @@ export class Subject {
     this.#count = count;
     this.machine = boot(image, { ...options, hooks: this.#listeners(options.hooks) });
     this.#forget(); // the firmware's deeds
+    prepare(this.machine);
     this.booted = this.machine.run({ until: "idle", budget: BOOT_BUDGET });
     this.bootOutput = this.machine.serial.text;
     this.bootDeeds = this.#deeds;
-    this.snapshot = this.machine.snapshot();
     this.#forget();
   }
 
-  /** The same image on another machine: other memory size, seed, command line. */
-  variant(options: BootOptions): Subject {
-    return new Subject(this.image, this.manifest, { ...this.#options, ...options }, this.#count);
+  /**
+   * The same image on another machine: other memory size, seed, command line. `prepare` may change the
+   * machine before the kernel's first instruction.
+   */
+  variant(options: BootOptions, prepare?: (machine: Machine) => void): Subject {
+    const all = { ...this.#options, ...options };
+    return new Subject(this.image, this.manifest, all, this.#count, prepare);
   }
 
-  /** Goes back to the moment when the kernel first waited for input. */
+  /**
+   * Goes back to the moment when the kernel first waited for input; that moment is saved by the first
+   * `fresh()`. Throws a RangeError if the machine has gone on before that.
+   */
   fresh(): void {
-    this.machine.restore(this.snapshot);
+    if (this.#saved !== undefined) this.machine.restore(this.#saved);
+    else if (this.machine.ticks === this.booted.ticks) this.#saved = this.machine.snapshot();
+    else throw new RangeError("Cannot go back: the first fresh() comes too late");
     this.#forget();
   }
 

@@ -133,8 +133,7 @@ function runBody(hot: readonly Handler[], locals: LocalPool): Code {
   code.op("local.get", COUNT).constant(1).op("i32.sub").op("local.tee", COUNT).op("br_if", 0);
   printExit(code, () => code.constant(Exit.COUNT));
   code.op("end").op("unreachable"); // dispatch
-  code.op("end"); // stopped: REMAINING is already there
-  code.constant(0).op("local.get", OP).memory("i32.store", OPERATION);
+  code.op("end"); // stopped: REMAINING and OPERATION are already there
   code.constant(0).memory("i32.load", EXIT).op("return");
   code.op("end");
   printExit(code, () => code.constant(Exit.LOOKUP));
@@ -178,6 +177,7 @@ function printSpecial(code: Code, handlers: number): void {
 /** Calls the handler's own function; zero means that it stopped, bit 0 that it does not count. */
 function printColdCall(code: Code, handlers: number): void {
   code.constant(0).op("local.get", COUNT).memory("i32.store", REMAINING);
+  code.constant(0).op("local.get", OP).memory("i32.store", OPERATION);
   code.op("local.get", OP);
   code.op("local.get", OP).memory("i32.load16_u", OPERATION_FIELDS.handler).constant(handlers).op(
     "i32.sub",

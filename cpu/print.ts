@@ -240,8 +240,10 @@ export class HandlerPrinter {
   /** Calls a slow access whose arguments `push` leaves on the stack; leaves the handler if it faulted. */
   #slow(name: typeof IMPORTS[number], push: () => void): void {
     const code = this.#code, { loop, operation } = this.#frame;
-    code.constant(0).op("local.get", operation).memory("i32.store", OPERATION); // PRINT-4: whose access it is
-    if (loop) code.constant(0).op("local.get", loop.count).memory("i32.store", REMAINING);
+    if (loop) { // PRINT-4; for a handler in a function of its own, its caller has stored both
+      code.constant(0).op("local.get", operation).memory("i32.store", OPERATION);
+      code.constant(0).op("local.get", loop.count).memory("i32.store", REMAINING);
+    }
     push();
     code.op("call", IMPORTS.indexOf(name));
     if (loop) code.constant(0).memory("i32.load", REMAINING).op("local.set", loop.count); // an event may have come nearer

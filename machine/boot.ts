@@ -44,6 +44,8 @@ export interface BootOptions {
   readonly date?: string;
   /** Listeners. */
   readonly hooks?: MachineHooks;
+  /** Is given the machine before its first instruction: to set taps, to watch memory. */
+  readonly attach?: (machine: Machine) => void;
 }
 
 /**
@@ -62,6 +64,7 @@ export function boot(image: Uint8Array, options: BootOptions = {}): Machine {
   load(memory, kernel);
   const infoAddr = writeBootInformation(memory, kernel, commandLine, modules);
   enter(machine.pc, kernel.entry, infoAddr);
+  options.attach?.(machine);
   return machine;
 }
 

@@ -3,7 +3,8 @@
  * Spec: specs/machine/machine.md.
  */
 import type { CpuSaved, CpuStop } from "../cpu/cpu.ts";
-import { EAX, ESP, IF, SEGMENT_BASE } from "../cpu/state.ts";
+import type { AccessObserver } from "../cpu/paging.ts";
+import { CR0, CR3, CR4, EAX, ESP, IF, SEGMENT_BASE } from "../cpu/state.ts";
 import type { Uart } from "../devices/uart.ts";
 import type { Screen } from "../devices/vga.ts";
 import { memoryMap } from "./bootinfo.ts";
@@ -15,6 +16,7 @@ import {
   heapBlocks,
   type PageMapping,
   pageMappings,
+  type PagingRegisters,
   translateAddress,
   type Usage,
 } from "./inspect.ts";
@@ -22,6 +24,8 @@ import type { Memory } from "./memory.ts";
 import { type ChipStates, type MachineHooks, Pc, type PcOptions } from "./pc.ts";
 import type { SerialPort, SerialState } from "./serial.ts";
 import { type Registers, registersOf, type Stop, type StopReason } from "./stop.ts";
+
+export type { Access, AccessObserver } from "../cpu/paging.ts";
 
 /** Ticks between two looks at a predicate: MACHINE-8. */
 const LOOK = TICKS_PER_MILLISECOND;
@@ -54,6 +58,8 @@ export interface RunOptions {
    * until `"idle"`, else 10,000. `Infinity` lets it rest.
    */
   readonly idleAfter?: number;
+  /** This run goes on where the last one ended: rest counts from there. */
+  readonly resume?: boolean;
 }
 
 /** How a call of a guest function ended. */
@@ -123,7 +129,10 @@ export class Machine {
   #awaited: TextMatch | undefined;
   #base: Snapshot | undefined; // what the account of written pages began with
   #stoppedAt: number | undefined; // the breakpoint that the last run met
-  #breakpoints: ReadonlySet<number> = new Set();
+  #interrupted = false; // somebody asked to end the run
+  #breakpoints: ReadonlySet<number> = new Set(); // of the processor: places and taps
+  #places: ReadonlySet<number> = new Set(); // what the run ends at
+  readonly #taps = new Map<number, () => void>();
 
   /** A machine with nothing in its memory; `boot` makes one that stands at a kernel's entry. */
   constructor(options: PcOptions, symbols: SymbolTable) {
@@ -139,7 +148,7 @@ export class Machine {
   // ---- running
 
   /** Runs until something ends it; the result says what. Never throws for what a guest does. */
-  run({ until, budget = Infinity, idleAfter }: RunOptions = {}): Stop {
+  run({ until, budget = Infinity, idleAfter, resume }: RunOptions = {}): Stop {
     const rest = until === "idle" ? IDLE_ASKED : IDLE_UNASKED;
     const run: Run = {
       end: this.instructions + budget,
@@ -148,9 +157,7 @@ export class Machine {
       nextLook: this.ticks + LOOK,
     };
     this.#arm(until);
-    this.pc.idle.restart();
-    if (this.#stoppedAt === this.#linearEip()) this.pc.cpu.skipBreakpoint();
-    this.#stoppedAt = undefined;
+    if (!resume) this.pc.idle.restart();
     let reason: StopReason | undefined;
     while (reason === undefined) reason = this.#step(run);
     this.#awaited = undefined;
@@ -160,6 +167,12 @@ export class Machine {
   /** Executes exactly `count` instructions, fewer if something else ends it. */
   step(count = 1): Stop {
     return this.run({ budget: count, idleAfter: Infinity });
+  }
+
+  /** Ends the run at work after the present instruction, as if a condition were met: for hooks. */
+  interrupt(): void {
+    this.#interrupted = true;
+    this.pc.cpu.limit = 0;
   }
 
   /** Types a text on the keyboard, on the US layout. */
@@ -185,6 +198,7 @@ export class Machine {
   ): CallResult {
     const { pc } = this, saved = pc.memory.registers.slice(), halted = pc.cpu.halted;
     const back = pc.cpu.state.eip, start = this.instructions, stoppedAt = this.#stoppedAt;
+    this.#stoppedAt = undefined; // it begins elsewhere
     pc.cpu.wake(); // it shall run, not wait
     const stackTop = this.#pushCall(back, args);
     pc.cpu.state.eip = this.address(symbol);
@@ -211,6 +225,11 @@ export class Machine {
   /** Virtual time since power-on, in ticks of 10 ns. */
   get ticks(): number {
     return this.pc.retired + this.pc.clock.skipped;
+  }
+
+  /** The linear address of the next instruction; in a hook, of the one at work. */
+  get place(): number {
+    return this.#linearEip();
   }
 
   /** COM1: what the guest sent, and a way to send to it. */
@@ -250,12 +269,12 @@ export class Machine {
 
   /** The physical address of a linear one by the page tables, or undefined. */
   translate(address: number): number | undefined {
-    return translateAddress(this.#physicalWord, this.registers, address >>> 0);
+    return translateAddress(this.#physicalWord, this.#pagingRegisters, address >>> 0);
   }
 
   /** Every page that the page tables map; undefined while paging is off. */
   pageTables(): PageMapping[] | undefined {
-    return pageMappings(this.#physicalWord, this.registers);
+    return pageMappings(this.#physicalWord, this.#pagingRegisters);
   }
 
   /** The blocks of the reference kernel's heap, in the order of memory. */
@@ -329,6 +348,32 @@ export class Machine {
     return sum.text;
   }
 
+  /**
+   * Calls `observer` whenever execution comes to this linear address, before the instruction there, in
+   * every run and call from now on. It may look at the machine and set other taps, not change the
+   * machine. An interrupt that is served first makes execution come there twice. `undefined` ends it.
+   */
+  tap(address: number, observer: (() => void) | undefined): void {
+    if (observer) this.#taps.set(address, observer);
+    else this.#taps.delete(address);
+    this.#setBreakpoints();
+  }
+
+  /**
+   * Tells `observer` of every access to data at linear addresses from `start` up to `end`, widened to
+   * pages, instead of what an earlier `watch` told: when the page tables allow it and before it is made.
+   * {@link currentAddress} then says whose it is. `undefined` ends it.
+   */
+  watch(start: number, end: number, observer: AccessObserver | undefined): void {
+    if (observer) this.pc.cpu.paging.watch(start, end, observer);
+    else this.pc.cpu.paging.unwatch();
+  }
+
+  /** The linear address of the present instruction, also in observers and hooks. */
+  get currentAddress(): number {
+    return this.#linear(this.pc.cpu.currentEip);
+  }
+
   // ---- saving
 
   /** Saves everything. */
@@ -383,6 +428,8 @@ export class Machine {
     }
     if (pc.retired >= run.end) return { kind: "budget" };
     const look = run.predicate ? run.nextLook - pc.clock.skipped : Infinity;
+    if (this.#stoppedAt === this.#linearEip()) pc.cpu.skipBreakpoint();
+    this.#stoppedAt = undefined;
     const stop = pc.execute(Math.min(run.end, look));
     pc.clock.reach(pc.retired);
     return this.#granted() ?? this.#reasons[stop.kind](stop as never, run);
@@ -394,6 +441,9 @@ export class Machine {
     this.pc.wish = undefined;
     if (wish?.kind === "guest-exit") return { ...wish, code: wish.value << 1 | 1 };
     if (wish) return wish;
+    const interrupted = this.#interrupted;
+    this.#interrupted = false;
+    if (interrupted) return { kind: "condition" };
     return this.#awaited?.matched ? { kind: "condition" } : undefined;
   }
 
@@ -407,6 +457,8 @@ export class Machine {
     halt: (_, run) => this.#halted(run),
     breakpoint: () => {
       const address = this.#stoppedAt = this.#linearEip();
+      this.#taps.get(address)?.();
+      if (!this.#places.has(address)) return undefined;
       const symbol = this.symbols.at(address);
       return {
         kind: "breakpoint",
@@ -467,11 +519,17 @@ export class Machine {
     this.#awaited = waits && "serial" in waits ? new TextMatch(waits.serial) : undefined;
     const places = waits && "reaches" in waits ? [waits.reaches].flat() : [];
     const addresses = places.map((place) => this.address(place));
-    const same = addresses.length === this.#breakpoints.size &&
-      addresses.every((address) => this.#breakpoints.has(address));
+    this.#places = new Set(addresses);
+    this.#setBreakpoints();
+  }
+
+  #setBreakpoints(): void {
+    const addresses = [...this.#places, ...this.#taps.keys()];
+    const wanted = new Set(addresses), { size } = this.#breakpoints;
+    const same = wanted.size === size && addresses.every((a) => this.#breakpoints.has(a));
     if (same) return; // changing them costs translated code
-    this.#breakpoints = new Set(addresses);
-    this.pc.cpu.setBreakpoints(this.#breakpoints);
+    this.#breakpoints = wanted;
+    this.pc.cpu.setBreakpoints(wanted);
   }
 
   #stop(reason: StopReason): Stop {
@@ -482,6 +540,11 @@ export class Machine {
   // ---- parts of the above
 
   readonly #physicalWord = (physAddr: number): number => this.memory.read(physAddr, 4);
+
+  get #pagingRegisters(): PagingRegisters {
+    const { state } = this.pc.cpu;
+    return { cr0: state.get(CR0), cr3: state.get(CR3), cr4: state.get(CR4) };
+  }
 
   #linearEip(): number {
     return this.#linear(this.pc.cpu.state.eip);

@@ -201,7 +201,7 @@ export interface DiagnoseEvent {
 export interface StopEvent {
   /** Discriminator. */
   readonly kind: "stop";
-  /** A lower-case word: `exit`, `halted`, `triple-fault`, `breakpoint`, `condition`, `budget`. */
+  /** The machine's word for it, such as `idle`, `halted`, `guest-exit`, `triple-fault`, `budget`. */
   readonly reason: string;
   /** The exit code, where there is one. */
   readonly code?: number;

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal } from "node:assert";
-import { boot, type Machine } from "@claudeos/claudeos";
+import { boot, checkTrace, formatDifference, type Machine } from "@claudeos/claudeos";
 
 const IMAGE = new URL("kernel.elf", import.meta.url);
 const HEAP_BYTES = 65536;
@@ -35,4 +35,10 @@ Deno.test("A variable of the kernel can be read by its name", async () => {
   const machine = await bootKernel();
   machine.call("kmalloc", 100);
   equal(machine.readWord(machine.address("used")), 104);
+});
+
+Deno.test("The kernel boots as its golden trace says", async () => {
+  const golden = await Deno.readTextFile(new URL("boot.trace", import.meta.url));
+  const difference = checkTrace(await Deno.readFile(IMAGE), golden);
+  if (difference) throw new Error(formatDifference(difference, "kernel.elf", "boot.trace"));
 });

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, ok } from "node:assert";
-import { boot, type Machine } from "@claudeos/claudeos";
+import { boot, checkTrace, formatDifference, type Machine } from "@claudeos/claudeos";
 
 const IMAGE = new URL("kernel.elf", import.meta.url);
 
@@ -47,4 +47,10 @@ Deno.test("A snapshot takes a test back to where it was", async () => {
   machine.restore(snapshot);
   equal(machine.hash(), before);
   equal(machine.call("kmalloc", 64), block);
+});
+
+Deno.test("The kernel boots as its golden trace says", async () => {
+  const golden = await Deno.readTextFile(new URL("boot.trace", import.meta.url));
+  const difference = checkTrace(await Deno.readFile(IMAGE), golden);
+  if (difference) throw new Error(formatDifference(difference, "kernel.elf", "boot.trace"));
 });

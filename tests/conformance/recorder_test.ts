@@ -96,3 +96,54 @@ Deno.test("Recorder changes nothing of the run [RECORDER-6]", () => {
   assertEquals(recorder.machine.hash(), alone.hash());
   assert(recorder.events.length > 0);
 });
+
+Deno.test("Recorder writes lines of COM2 and the debug console too [RECORDER-1]", () => {
+  const code = [0xb0, 0x0a, 0xe6, 0xe9, 0x66, 0xba, 0xf8, 0x02, 0xee, 0xb0, 0x78, 0xee, 0xfa, 0xf4];
+  const recorder = new Recorder(kernel(code), { kinds: ["serial"] }); // LF to e9h; LF, 'x' to 2f8h
+  recorder.run();
+  recorder.flush();
+  assertEquals(lines(recorder.events), [
+    ...['1 serial debug ""', '3 serial com2 ""', '8 serial com2 "x"'],
+  ]);
+});
+
+Deno.test("Recorder writes what a chip calls reserved [RECORDER-4]", () => {
+  const mode6 = [0xb0, 0x3d, 0xe6, 0x43, 0xfa, 0xf4]; // out 43h, 3dh: channel 0, BCD
+  const recorder = new Recorder(kernel(mode6), { kinds: ["diagnose"] });
+  recorder.run();
+  assertEquals(recorder.events.map(({ kind }) => kind), ["diagnose"]);
+});
+
+Deno.test("Recorder tells of functions that are only watched [RECORDER-7]", () => {
+  const recorder = new Recorder(image, { functions: [], watched: [OUTER, INNER], kinds: [] });
+  const returned: [string, number][] = [];
+  recorder.run((symbol, depth) => returned.push([symbol, depth]));
+  assertEquals(returned, [[INNER, 1], [OUTER, 0]]);
+  assertEquals(recorder.events, []);
+});
+
+Deno.test("Recorder takes the shapes that it is given [RECORDER-8]", () => {
+  const signatures = { [OUTER]: { parameters: 2, result: true } };
+  const selection = { functions: [OUTER], signatures, kinds: [] };
+  const recorder = new Recorder(image, selection, { zeroRam: true });
+  recorder.run();
+  assertEquals(lines(recorder.events), ["18 return kfree 0x00000005 0x00000000 = 0x00000000"]);
+});
+
+Deno.test("Recorder knows where each event happened [RECORDER-9]", () => {
+  const recorder = new Recorder(image, { functions: [OUTER, INNER], kinds: ["serial"] });
+  recorder.run();
+  const at = recorder.events.map(({ kind }, i) => `${kind} ${recorder.places[i].toString(16)}`);
+  assertEquals(at, ["call 10001d", "return 10002c", "serial 10002f", "return 100018"]);
+});
+
+Deno.test("Recorder ends a run with a text, and when there are enough events [RECORDER-10]", () => {
+  const recorder = new Recorder(image, { kinds: ["out"], most: 2 });
+  recorder.waitFor("a");
+  assertEquals([recorder.advance(Infinity, 100).kind, recorder.machine.instructions], [
+    ...["condition", 6],
+  ]);
+  recorder.waitFor(undefined);
+  assertEquals([recorder.full, recorder.advance(Infinity, 100).kind], [false, "condition"]);
+  assertEquals([recorder.full, recorder.events.length], [true, 2]);
+});

@@ -86,6 +86,24 @@ Deno.test("Cpu tells the exact count at port accesses, and RDTSC reads it [CPU-4
   assertEquals([program.register(EAX), program.register(EDX)], [5, 0]);
 });
 
+Deno.test("Cpu tells the EIP of each port access and each watched access [CPU-17]", () => {
+  const seen: string[] = [];
+  const note = () => void seen.push((program.cpu.currentEip - CODE).toString(16));
+  const program = new Program({ ports: { read: () => (note(), 1), write: note } });
+  program.cpu.paging.watch(0x30000, 0x31000, note);
+  program.code(
+    "40 40 a1 00000300 " + // 0 inc; inc; 2 mov eax, [30000h]
+      "e6 80 " + // 7 out
+      "bf 00000300 b9 02000000 f3 aa " + // 9 mov; e mov; 13 rep stosb
+      "66 ff 05 00000300 " + // 15 inc word [30000h]: cold
+      "01 05 00000300 " + // 1c add [30000h], eax: hot
+      "0f 01 0d 00000300 f4", // 22 sidt [30000h]: system code; hlt
+  );
+  assertEquals(program.run(), "halt");
+  assertEquals(seen, ["2", "7", "13", "13", "15", "15", "1c", "1c", "22", "22"]);
+  assertEquals(program.cpu.currentEip, program.cpu.state.eip);
+});
+
 Deno.test("Cpu stops where a callback lowers the limit [CPU-5]", () => {
   const write = () => void (program.cpu.limit = program.cpu.retired + 3);
   const program = new Program({ ports: { read: () => 0, write } });

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Fault } from "../../cpu/fault.ts";
 import { Paging } from "../../cpu/paging.ts";
+import { Random } from "../random.ts";
 import { RAM, TestCpu } from "./testcpu.ts";
 import { replayGolden } from "./traces.ts";
 
@@ -459,6 +460,73 @@ Deno.test("Paging names the pages that were written [PAGING-21]", () => {
   assertEquals(paging.writtenPages, []);
   paging.write(0x8000, 1, 5, false);
   assertEquals(paging.writtenPages.toSorted((a, b) => a - b), [0x11, 0x66]);
+});
+
+/** Paging on with pages 7000h and 8000h mapped, 7000h watched; what the observer is told. */
+function watched(): { cpu: TestCpu; told: string[] } {
+  const cpu = paged(), told: string[] = [];
+  map(cpu, 0x7000, 0x55000 | P | W);
+  map(cpu, 0x8000, 0x66000 | P | W);
+  cpu.paging.watch(0x7000, 0x8000, (linear, bytes, access) => {
+    told.push(`${access} ${linear.toString(16)} ${bytes}`);
+  });
+  return { cpu, told };
+}
+
+Deno.test("Paging tells of each access to a watched page, of no other [PAGING-22]", () => {
+  const { cpu, told } = watched(), { paging } = cpu;
+  const words = tableWords(cpu, 0x7000);
+  paging.storeSlow(0x7010, 2, 1);
+  paging.loadSlow(0x7010, 4);
+  paging.modifySlow(0x7fff, 1);
+  paging.write(0x7020, 1, 5, false);
+  assertEquals(paging.read(0x7020, 1, false), 5);
+  assertEquals(tableWords(cpu, 0x7000), words, "all zero");
+  paging.storeSlow(0x7ffe, 4, 1);
+  paging.loadSlow(0x6fff, 2); // faults: not mapped
+  paging.probeSlow(0x7000, 4);
+  paging.loadSlow(0x8000, 4);
+  paging.translate(0x7000, false, false);
+  const seen = ["store 7010 2", "load 7010 4", "modify 7fff 1", "store 7020 1", "load 7020 1"];
+  assertEquals(told, [...seen, "store 7ffe 4"]);
+  paging.unwatch();
+  paging.storeSlow(0x7010, 4, 1);
+  assertEquals(told.length, 6);
+  assertEquals(tableWords(cpu, 0x7000).writeSupervisor, 0x2100000 + 0x55000);
+});
+
+Deno.test("Paging is told before a watched store is made, and not of what faults [PAGING-22]", () => {
+  const { cpu, told } = watched(), { paging } = cpu;
+  const values: number[] = [];
+  paging.watch(0x7000, 0x9000, () => void values.push(cpu.peek(0x55010)));
+  paging.storeSlow(0x7010, 4, 7);
+  paging.storeSlow(0x7010, 4, 8);
+  assertEquals(values, [0, 7]);
+  paging.storeSlow(0x8fff, 2, 1); // its second byte faults
+  cpu.state.set(STOPPED, 0);
+  paging.loadSlow(0x8ffe, 4);
+  assertEquals([values.length, told.length], [2, 0]);
+});
+
+Deno.test("Paging does the same watched and not: memory, faults, bits, translations [PAGING-22]", () => {
+  const ends = [false, true].map((isWatched) => {
+    const cpu = paged(WP), { paging } = cpu, random = new Random(22), values: unknown[] = [];
+    for (let page = 1; page < 9; page++) {
+      map(cpu, page << 12, 0x50000 + (page << 12) | random.below(8) | P);
+    }
+    if (isWatched) paging.watch(0x2000, 0x6000, () => {});
+    for (let i = 0; i < 3000; i++) {
+      const linear = 0x800 + random.below(0x9000), bytes = [1, 2, 4][random.below(3)];
+      const way = (["loadSlow", "storeSlow", "modifySlow", "probeSlow"] as const)[random.below(4)];
+      values.push(paging[way](linear, bytes, i), cpu.state.get(STOPPED), cpu.state.get(CR2));
+      cpu.state.set(STOPPED, 0);
+      cpu.state.set(CPL, random.below(2) * 3);
+      if (random.below(50) === 0) paging.invalidate(linear);
+      if (random.below(50) === 0) paging.flush(false);
+    }
+    return [values, paging.state(), cpu.state.bytes.slice(0x2100000, 0x2100000 + 0x60000)];
+  });
+  assertEquals(ends[1], ends[0]);
 });
 
 Deno.test("Paging refuses RAM that is not whole pages of the memory", () => {

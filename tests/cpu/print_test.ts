@@ -69,6 +69,17 @@ Deno.test("Handlers store the remaining count before a slow access and read it a
   }
 });
 
+Deno.test("Handlers store their operation before a slow access [PRINT-4]", () => {
+  for (const key of [...LOADS, ...MODIFIES]) {
+    const { bench: it } = bench(0x5000), seen: number[] = [];
+    const first = it.add("inc 32 r0.32", { slot0: EDX });
+    const at = it.add(key, { slot0: EAX, slot1: EDX, base: ECX });
+    it.onAccess = () => void seen.push(it.operation - first);
+    it.run(first, 2);
+    assertEquals(seen, MODIFIES.includes(key) ? [at - first, at - first] : [at - first]);
+  }
+});
+
 Deno.test("Handlers leave with a fault of a slow access, nothing written [PRINT-5]", () => {
   for (const key of [...LOADS, ...MODIFIES, "push 32 m.32", "pop 32 r0.32", "xchg 32 m.32 r1.32"]) {
     const { bench: it } = bench(0x5000);

@@ -37,7 +37,7 @@ export function bootGuest({ megabytes = 32, kilobytes, modules = [] }: GuestOpti
 /** A machine that stands at the kernel's first instruction. */
 export function bootMachine(options: BootOptions = {}): Machine {
   const portWrite = (port: number, value: number) => void writes.push([port, value]);
-  return boot(image, { ...options, hooks: { portWrite } });
+  return boot(image, { ...options, hooks: { ...options.hooks, portWrite } });
 }
 
 /** A booted kernel. Addresses are virtual unless a name says otherwise. */

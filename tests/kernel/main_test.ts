@@ -51,6 +51,21 @@ Deno.test("Without a working COM1 the kernel comes up on the screen alone [MAIN-
   assertStringIncludes(screen.screen.text, "[none] Serial: COM1 failed its self-test");
 });
 
+Deno.test("The boot raises no exception and uses devices as their data sheets say [MAIN-7]", () => {
+  const complaints: string[] = [];
+  let started = false; // the firmware's deeds are not the kernel's
+  const hooks = {
+    delivered: (vector: number, _code: number, source: string) =>
+      source === "exception" && complaints.push(`vector ${vector}`),
+    diagnose: (clause: string, message: string) => started && complaints.push(clause + message),
+  };
+  const machine = bootMachine({ hooks });
+  started = true;
+  assertEquals(machine.run({ until: "idle" }).kind, "idle");
+  assertEquals(complaints, []);
+  assertEquals([...machine.pc.bus.unclaimed], []);
+});
+
 Deno.test("The start replays its golden trace", async () => {
   const { golden, trace } = await replayGolden("main");
   assertEquals(trace, golden);

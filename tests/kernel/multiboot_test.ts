@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bootGuest, type Guest, wordBytes } from "./guest.ts";
 import { replayGolden } from "./traces.ts";
 
@@ -82,6 +82,16 @@ Deno.test("The kernel panics without a Multiboot loader [KERNEL-MULTIBOOT-6]", (
   const guest = bootGuest();
   const report = guest.fate(() => guest.call("kernel_main", 0x12345678, 0));
   assertMatch(report, /KERNEL PANIC: not started by a Multiboot loader/);
+});
+
+Deno.test("The image has a header that asks for memory information [KERNEL-MULTIBOOT-7]", () => {
+  const file = Deno.readFileSync(new URL("../../fixtures/kernel.elf", import.meta.url));
+  const words = new Uint32Array(file.slice(0, 8192).buffer);
+  const at = words.findIndex((word, n) =>
+    word === 0x1badb002 && (word + words[n + 1] + words[n + 2]) >>> 0 === 0
+  );
+  assert(at >= 0);
+  assertEquals(words[at + 1] & 2, 2);
 });
 
 Deno.test("Memory information replays its golden trace", async () => {

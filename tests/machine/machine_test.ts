@@ -264,7 +264,83 @@ Deno.test("Machine ends exceptions that never end [MACHINE-16]", () => {
   assertEquals([stop.vector, stop.instructions], [6, 6]);
 });
 
+Deno.test("Machine tells the observer of an address, in runs and calls [MACHINE-19]", async () => {
+  const machine = await reference(), seen: string[] = [];
+  const entry = machine.address("kmalloc");
+  machine.tap(entry, () => void seen.push(machine.registers.eip.toString(16)));
+  machine.run({ until: "idle" });
+  const inBoot = seen.length;
+  assert(inBoot > 2 && seen.every((eip) => eip === entry.toString(16)));
+  machine.call("kmalloc", 5);
+  assertEquals(seen.length, inBoot + 1);
+  machine.call("kcalloc", 5, 6);
+  assertEquals(seen.length, inBoot + 2);
+  machine.tap(entry, undefined);
+  machine.call("kmalloc", 5);
+  assertEquals(seen.length, inBoot + 2);
+});
+
+Deno.test("Machine tells the observer also where a run ends, once [MACHINE-19]", () => {
+  const machine = startNamed("spin"), seen: number[] = []; // jmp $
+  machine.tap(0x10000c, () => void seen.push(machine.instructions));
+  assertEquals(machine.run({ until: { reaches: 0x10000c } }).kind, "breakpoint");
+  assertEquals(machine.run({ until: { reaches: 0x10000c } }).instructions, 1);
+  assertEquals(machine.step().instructions, 2);
+  machine.step(2);
+  assertEquals(seen, [0, 1, 2, 3]);
+});
+
+Deno.test("Machine tells of accesses to memory, and whose they are [MACHINE-20]", async () => {
+  const machine = await reference(), seen = new Set<string>();
+  machine.run({ until: "idle" });
+  const block = machine.call("kmalloc", 5);
+  machine.writeBytes(block, Uint8Array.of(0x41, 0));
+  const note = (address: number, bytes: number, access: string): void => {
+    const at = machine.describe(machine.currentAddress).replace(/\+.*/, "");
+    seen.add(`${access} ${address - block} ${bytes} ${at}`);
+  };
+  machine.watch(block, block + 5, note);
+  machine.call("serial_write_string", 0x3f8, block);
+  assertEquals([...seen], ["load 0 1 serial_write_string", "load 1 1 serial_write_string"]);
+  machine.watch(block, block + 5, undefined);
+  machine.call("serial_write_string", 0x3f8, block + 1);
+  assertEquals(seen.size, 2);
+});
+
+Deno.test("Machine runs the same with observers and without [MACHINE-19, MACHINE-20]", async () => {
+  const ends: unknown[] = [];
+  for (const isObserved of [false, true]) {
+    const machine = await reference();
+    const names = isObserved ? ["kmalloc", "kfree", "irq_handler", "terminal_putchar"] : [];
+    for (const name of names) machine.tap(machine.address(name), () => machine.readWord(0));
+    if (isObserved) machine.watch(0, 0xc00000, () => machine.currentAddress);
+    machine.type("mem\n");
+    ends.push([machine.run({ until: "idle" }), machine.call("kmalloc", 9)]);
+    ends.push([machine.instructions, machine.ticks, machine.serial.text, machine.hash()]);
+  }
+  assertEquals(ends.slice(2), ends.slice(0, 2));
+});
+
 Deno.test("Machine replays its golden trace", async () => {
   const { golden, trace } = await replayGolden("machine");
   assertEquals(trace, golden);
+});
+
+Deno.test("Machine rests on through runs that resume [MACHINE-17]", () => {
+  const whole = resting(0xfe), parts = resting(0xfe);
+  const rest = whole.run({ idleAfter: 500 });
+  let stop = parts.run({ budget: 7, idleAfter: 500 });
+  while (stop.kind === "budget") stop = parts.run({ budget: 7, idleAfter: 500, resume: true });
+  assertEquals([stop.kind, stop.instructions], [rest.kind, rest.instructions]);
+  assertEquals(parts.hash(), whole.hash());
+});
+
+Deno.test("Machine ends a run when a hook interrupts it [MACHINE-18]", () => {
+  const code = [0xb0, 0x61, 0xe6, 0xe9, 0x90, 0x90, 0xeb, 0xfe]; // mov al, 'a'; out e9h, al; ...
+  const machine: Machine = boot(kernel(code), {
+    ramBytes: RAM,
+    hooks: { serial: () => machine.interrupt() },
+  });
+  assertEquals([machine.run().kind, machine.instructions], ["condition", 2]);
+  assertEquals(machine.run({ budget: 5 }).instructions, 7);
 });

@@ -27,6 +27,7 @@ Deno.test("compareTraces shows the first difference, its context and clause [TRA
   assertEquals(compareTraces(expected, actual, 1), {
     index: 2,
     clauses: ["PIT-6"],
+    what: "in: the result is 0x01, not 0x00",
     before: ["0 out 0 0"],
     expected: ["1 in 0 = 0x00", "2 advance"],
     actual: ["1 in 0 = 0x01", "2 advance"],
@@ -50,4 +51,28 @@ Deno.test("formatDivergence draws both sides [TRACE-12]", () => {
       "- 2 advance\n" +
       "+ (the trace ends here)",
   );
+});
+
+Deno.test("compareTraces leaves stamps out of account if timing is free [TRACE-17]", () => {
+  const later = { ...expected, events: expected.events.map((e) => ({ ...e, stamp: e.stamp + 9 })) };
+  assertEquals(compareTraces(expected, later)?.index, 0);
+  assertEquals(compareTraces(expected, later, 3, "free"), undefined);
+});
+
+Deno.test("compareTraces says in words what differs [TRACE-16]", () => {
+  const words: [string, string, string][] = [
+    ["5 return f 0x01 = 0x02", "5 return f 0x01 = 0x03", "return: the result is 0x03, not 0x02"],
+    ['5 serial com1 "a b"', '5 serial com1 "a c"', 'serial: the line is "a c", not "a b"'],
+    ["5 call f 0x01", "5 call f", "call: argument 1 is missing, not 0x01"],
+    ["5 line int 1", "5 line int 0", "line: field 2 is 0, not 1"],
+    ["5 call f", "5 call f 0x01", "call has more fields than expected"],
+    ["5 call f", "9 call f", "call comes 4 too late"],
+    ["5 call f", "2 call f", "call comes 3 too early"],
+    ["5 call f", "5 stop idle", "stop comes instead of call"],
+  ];
+  for (const [wanted, found, what] of words) {
+    assertEquals(compareTraces(trace(wanted), trace(found))?.what, what);
+  }
+  assertEquals(compareTraces(trace("5 call f"), trace())?.what, "it ends where call is expected");
+  assertEquals(compareTraces(trace(), trace("5 call f"))?.what, "there is one more event, call");
 });

@@ -4,8 +4,8 @@ import { ax, ds, eax, es, esp, fs, gs, immediate, target } from "../operands.ts"
 import { KERNEL_DATA } from "./selectors.ts";
 
 const EXCEPTIONS = 32, IRQS = 16;
-/** Exceptions for which the processor pushes an error code (SDM vol. 3, table 6-1). */
-const WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
+/** Exceptions for which the processor pushes an error code (SDM vol. 3, table 6-1; AMD APM vol. 2, 8.2). */
+const WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21, 29, 30]);
 
 /** Adds `isr0`-`isr31`, `irq0`-`irq15` and their table `interrupt_stubs`. */
 export function addStubs(assembler: Assembler): void {
