@@ -37,6 +37,8 @@ export class LocatedError extends Error {
   }
 }
 
+const DEEPEST = 50; // levels of arrays and objects
+
 const TOKEN =
   /[ \t\r\n]*(?:("(?:[^"\\\n]|\\.)*")|(-?[0-9][0-9.eE+-]*)|(true|false|null)|([{}[\],:]))/y;
 
@@ -57,6 +59,7 @@ class Reader {
   readonly #text: string;
   #at = 0;
   #line = 1;
+  #depth = 0;
   #next: Token;
 
   constructor(text: string) {
@@ -82,11 +85,13 @@ class Reader {
 
   #list<T>(close: string, item: () => T): T[] {
     const items: T[] = [];
+    if (++this.#depth > DEEPEST) throw new LocatedError(this.#line, "it is nested too deeply");
     this.#next = this.#read(); // the opening bracket
     while (this.#next.text !== close) {
       if (items.length > 0) this.take("sign", `"," or "${close}"`, ",");
       items.push(item());
     }
+    this.#depth--;
     this.#next = this.#read();
     return items;
   }

@@ -50,10 +50,14 @@ export function put(subject: Subject, address: number, bytes: readonly number[])
   machine.writeBytes(address, Uint8Array.from(bytes));
 }
 
-/** Calls machine code; how it ended. */
-export function tryCode(subject: Subject, code: readonly number[]): CallResult {
+/** Calls machine code, for so many instructions at most; how it ended. */
+export function tryCode(
+  subject: Subject,
+  code: readonly number[],
+  budget: number = CODE_BUDGET,
+): CallResult {
   put(subject, CODE, code);
-  return subject.machine.invoke(CODE, [], CODE_BUDGET);
+  return subject.machine.invoke(CODE, [], budget);
 }
 
 /** Calls machine code that must return; EAX. */

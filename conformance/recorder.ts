@@ -121,7 +121,7 @@ export class Recorder {
     for (let resume = false;; resume = true) {
       const reaches = [...this.#entries.keys(), ...this.#returns];
       const budget = Math.max(instructions - this.machine.instructions, 0);
-      const stop = this.machine.run({ until: { reaches }, budget, idleAfter });
+      const stop = this.machine.run({ until: { reaches }, budget, idleAfter, resume });
       if (stop.kind !== "breakpoint") return stop;
       this.#closeCalls(stop.address);
       const symbol = this.#entries.get(stop.address);

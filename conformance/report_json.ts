@@ -37,8 +37,51 @@ export function parseJsonReport(text: string): Report {
   } catch (error) {
     throw new Error(`it is no JSON: ${(error as Error).message}`);
   }
-  if (json?.format !== FORMAT || !Array.isArray(json.report?.results)) {
+  if (json?.format !== FORMAT || !fits(json.report, reportShape)) {
     throw new Error(`it is no report of the format "${FORMAT}"`);
   }
-  return json.report;
+  return json.report as Report;
+}
+
+/** The form of a value: the name of its type, the form of an array's items, or those of members. */
+type Shape = string | readonly [Shape] | { readonly [member: string]: Shape };
+
+const resultShape: Shape = {
+  index: "number",
+  title: "string",
+  clauses: ["string"],
+  calls: "number",
+  status: "string",
+};
+const findingShape: Shape = { expected: "string", seen: "string", calls: ["string"] };
+const endShapes: ReadonlyMap<unknown, Shape> = new Map<unknown, Shape>([
+  ["passed", {}],
+  ["skipped", { reason: "string" }],
+  ["failed", { finding: findingShape }],
+]);
+const reportShape: Shape = {
+  image: { name: "string", bytes: "number", sha256: "string" },
+  booted: "string",
+  idle: "boolean",
+  seed: "number",
+  runs: "number",
+  shard: { index: "number", count: "number" },
+  checkCount: "number",
+  waived: {},
+  results: [resultShape],
+};
+
+/** Whether a value has a form; a check's result has that of its status, too. */
+function fits(value: unknown, shape: Shape): boolean {
+  const type: string = typeof value;
+  if (typeof shape === "string") return type === shape;
+  if (isList(shape)) return Array.isArray(value) && value.every((item) => fits(item, shape[0]));
+  if (type !== "object" || value === null) return false;
+  const members = value as Readonly<Record<string, unknown>>;
+  const inside = Object.entries(shape).every(([name, inner]) => fits(members[name], inner));
+  return inside && (shape !== resultShape || fits(value, endShapes.get(members.status) ?? "none"));
+}
+
+function isList(shape: Shape): shape is readonly [Shape] {
+  return Array.isArray(shape);
 }

@@ -81,7 +81,7 @@ const headLines: Readonly<Record<string, HeadLine>> = {
   },
   memory: {
     write: ({ ramBytes }) => `${ramBytes / MEGABYTE}M`,
-    read: (value) => ({ ramBytes: number(/^([0-9.]+)M$/.exec(value)?.[1], value) * MEGABYTE }),
+    read: (value) => ({ ramBytes: memorySize(value) }),
   },
   "command-line": {
     write: ({ commandLine }) => commandLine === "" ? undefined : commandLine,
@@ -111,10 +111,18 @@ const headLines: Readonly<Record<string, HeadLine>> = {
   },
 };
 
+/** `text` as a number without fraction; the error shows `value`. */
 function number(text: string | undefined, value: string): number {
   const result = Number(text);
-  if (text !== undefined && text !== "" && Number.isFinite(result) && result >= 0) return result;
+  if (/^[0-9]+$/.test(text ?? "") && Number.isSafeInteger(result)) return result;
   throw new SyntaxError(`${value} is not what is expected here`);
+}
+
+/** RAM as the machine can have it. */
+function memorySize(value: string): number {
+  const bytes = Number(/^([0-9.]+)M$/.exec(value)?.[1]) * MEGABYTE;
+  if (bytes >= 2 * MEGABYTE && bytes <= 1024 * MEGABYTE && bytes % 0x10000 === 0) return bytes;
+  throw new SyntaxError(`${value} is no size of memory: 2M to 1024M, in steps of 64 KB`);
 }
 
 function oneOf<T extends string>(value: string, ...allowed: T[]): T {

@@ -213,7 +213,8 @@ export class Shadow {
 
   #freedWrongly(call: OpenCall): void {
     if (call.isHosts || !this.#isUp) return;
-    const [address] = call.args, block = this.memory.touching(address, 1);
+    const [address] = call.args;
+    const block = this.memory.touching(address, 1) ?? this.memory.freed(address);
     this.#report("freed wrongly", "call", address, 0, block, call.back);
   }
 
@@ -292,25 +293,28 @@ export function describeMisuse(misuse: Misuse): string {
   const { kind, access, address, bytes, at, call } = misuse;
   const what = access === "call"
     ? `a call before ${at} ${kind === "freed wrongly" ? "freed" : "was given"}`
-    : `${at} ${verbs[access]} ${bytes} ${bytes === 1 ? "byte" : "bytes"} at`;
+    : `${at} ${verbs[access]} ${count(bytes)} at`;
   return `${kind}: ${what} ${printed(address)}, ${place(misuse)}, during ${call}`;
 }
 
 /** Where the address is, seen from the allocation. */
 function place({ kind, address, bytes, block, distance }: Misuse): string {
   if (block === undefined) return "where nothing is allocated";
-  const { base, size, made, freed } = block,
-    name = `the ${size} bytes of ${made} at ${printed(base)}`;
-  if (kind === "use after free") return `${inside(address - base)} ${name}, freed by ${freed}`;
-  if (kind === "never written") return `${inside(address - base)} ${name}, which nothing wrote`;
-  if (kind !== "out of bounds") return `${inside(address - base)} ${name}`;
-  if (address + bytes <= base) return `${distance} bytes before ${name}`;
-  if (address < base) return `across the beginning of ${name}`;
-  return address < base + size ? `across the end of ${name}` : `${distance} bytes behind ${name}`;
+  const { base, size, made, freed } = block, end = base + size;
+  const name = `the ${count(size)} of ${made} at ${printed(base)}`;
+  if (kind !== "out of bounds") {
+    const past = kind === "never written"
+      ? ", which nothing wrote"
+      : freed && `, freed by ${freed}`;
+    return `at offset ${address - base} of ${name}${past ?? ""}`;
+  }
+  if (address + bytes <= base) return `${count(distance)} before ${name}`;
+  if (address >= end) return `${count(distance)} behind ${name}`;
+  return `across the ${address < base ? "beginning" : "end"} of ${name}`;
 }
 
-function inside(offset: number): string {
-  return `at offset ${offset} of`;
+function count(bytes: number): string {
+  return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
 }
 
 function printCall({ name, args }: OpenCall): string {

@@ -106,6 +106,11 @@ export class ShadowMemory {
     return block !== undefined && address < block.base + block.size ? block : undefined;
   }
 
+  /** The allocation, freed last, that had this byte. */
+  freed(address: number): Block | undefined {
+    return this.#freedOf(address, 1);
+  }
+
   /** Bytes were written from outside, such as by a test. */
   written(address: number, bytes: number): void {
     const block = this.#below(address);
@@ -166,13 +171,17 @@ export class ShadowMemory {
   /** An access that is not wholly inside one live allocation. */
   #stray(address: number, bytes: number): Wrong {
     const near = this.#nearest(address, bytes);
-    const freed = this.#gone.findLast((b) => address < b.base + b.size && b.base < address + bytes);
+    const freed = this.#freedOf(address, bytes);
     const reused = near !== undefined && freed !== undefined && near.madeAt > freed.freedAt &&
       distance(near, address, bytes) <= NEAR;
     if (freed === undefined || reused || this.touching(address, bytes)) {
       return { kind: "out of bounds", block: near };
     }
     return { kind: "use after free", block: freed };
+  }
+
+  #freedOf(address: number, bytes: number): Kept | undefined {
+    return this.#gone.findLast((b) => address < b.base + b.size && b.base < address + bytes);
   }
 
   #nearest(address: number, bytes: number): Kept | undefined {

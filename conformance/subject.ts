@@ -12,7 +12,7 @@ import { type Manifest, noManifest } from "./manifest.ts";
 
 const IF = 0x200; // EFLAGS: interrupts on
 /** Instructions after which a kernel that does not come to rest is given up. */
-const BOOT_BUDGET = 400_000_000;
+const BOOT_BUDGET = 200_000_000;
 /** Instructions after which a call that does not return is given up. */
 const CALL_BUDGET = 100_000_000;
 

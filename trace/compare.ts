@@ -100,7 +100,7 @@ function fieldName(kind: string, fields: readonly string[], at: number): string 
 function lateness(expected: Event, actual: Event, moreFields: number): string {
   if (moreFields > 0) return `${expected.kind} has more fields than expected`;
   const late = actual.stamp - expected.stamp;
-  return `${expected.kind} comes ${Math.abs(late)} too ${late > 0 ? "late" : "early"}`;
+  return `${expected.kind} comes too ${late > 0 ? "late" : "early"} by ${Math.abs(late)}`;
 }
 
 /** The clauses in brackets of the nearest earlier text that names any: TRACE-12. */

@@ -12,7 +12,7 @@ const DLAB = 0x80, LOOP = 0x10, DATA_READY = 0x01, TRANSMITTER_EMPTY = 0x60;
 const FAILED = 0xffffffff; // -1
 const TEST_BYTE = 0xae;
 const TICKS_PER_CHARACTER = 100_000_000 * 10 / 115_200; // of divisor 1
-const ENDLESS = 20_000_000; // instructions after which one byte counts as never given up
+const ENDLESS = 5_000_000; // instructions after which one byte counts as never given up
 
 /** Replaces what reads of a chip's registers give; undefined takes it back. */
 function fake(uart: Uart, read: ((register: number, value: number) => number) | undefined): void {
@@ -104,25 +104,39 @@ function nothingReceived(register: number, value: number): number {
   return register === LSR ? value & ~DATA_READY : value;
 }
 
+/** What a chip gives that does not return what it is sent, and works otherwise. */
+function wrongByte(register: number, value: number): number {
+  return register === DATA ? value ^ 1 : value;
+}
+
 /** Chips that must fail the test. */
 const ways: readonly (readonly [string, (register: number, value: number) => number])[] = [
-  ["a wrong byte comes back", (register, value) => register === DATA ? value ^ 1 : value],
+  ["a wrong byte comes back", wrongByte],
   ["no byte comes back", nothingReceived],
   ["every register reads as ones", () => 0xff],
 ];
 
 const setup: readonly Check[] = [
   {
-    title: "serial_init sets 9600 baud, 8N1, FIFOs with a 14-byte trigger, DTR, RTS and OUT2",
-    clauses: ["KERNEL-SERIAL-1", "KERNEL-SERIAL-2"],
+    title: "serial_init sets 9600 baud, 8 data bits, no parity, one stop bit",
+    clauses: ["KERNEL-SERIAL-1"],
     needs: ["serial_init"],
     run(subject) {
       subject.call("serial_init", COM2);
-      const { divisor, lcr, fcr, mcr } = subject.machine.pc.uart2.state();
-      expectSame(subject, "the divisor", divisor, 12, ["KERNEL-SERIAL-1"]);
-      expectSame(subject, "line control", lcr, 0x03, ["KERNEL-SERIAL-1"]);
-      expectSame(subject, "FIFO control", fcr & 0xc1, 0xc1, ["KERNEL-SERIAL-2"]);
-      expectSame(subject, "modem control", mcr & 0x1b, 0x0b, ["KERNEL-SERIAL-2"]);
+      const { divisor, lcr } = subject.machine.pc.uart2.state();
+      expectSame(subject, "the divisor", divisor, 12);
+      expectSame(subject, "line control", lcr, 0x03);
+    },
+  },
+  {
+    title: "serial_init enables the FIFOs with a 14-byte trigger, and sets DTR, RTS and OUT2",
+    clauses: ["KERNEL-SERIAL-2"],
+    needs: ["serial_init"],
+    run(subject) {
+      subject.call("serial_init", COM2);
+      const { fcr, mcr } = subject.machine.pc.uart2.state();
+      expectSame(subject, "FIFO control", fcr & 0xc1, 0xc1);
+      expectSame(subject, "modem control", mcr & 0x1b, 0x0b);
     },
   },
   {
@@ -147,6 +161,7 @@ const setup: readonly Check[] = [
     clauses: ["KERNEL-SERIAL-3"],
     needs: ["serial_init"],
     run(subject) {
+      subject.callBudget = ENDLESS;
       for (const [fault, read] of ways) {
         subject.note(`COM2 is broken: ${fault}`);
         const init = (): number => subject.call("serial_init", COM2);
@@ -243,7 +258,7 @@ const output: readonly Check[] = [
     clauses: ["KERNEL-SERIAL-10"],
     needs: ["debug_putchar", "debug_write_string", "serial_received"],
     run(subject) {
-      const mute = subject.variant({}, ({ pc }) => fake(pc.uart1, () => 0xff));
+      const mute = subject.variant({}, ({ pc }) => fake(pc.uart1, wrongByte));
       fake(mute.machine.pc.uart1, undefined);
       if (mute.booted.kind !== "idle") throw new Skip("the kernel does not come up without COM1");
       const { machine } = mute;

@@ -4,14 +4,22 @@ import { DATA, put } from "../probe.ts";
 import type { Subject } from "../subject.ts";
 
 const COLUMNS = 80, ROWS = 25;
-const GREY = 0x07, YELLOW_ON_BLUE = 0x1e, GREEN = 0x02;
+const GREY = 0x07, GREEN = 0x02, COLOURS = [0x02, 0x1e, 0x9e, 0x70, 0xff];
 const NEWLINE = 10, RETURN = 13, TAB = 9, BACKSPACE = 8;
 
 const base = ["terminal_initialize", "terminal_putchar"] as const;
 
-/** Begins with a clear screen. */
+/** Begins with a clear screen, from the start of a line. */
 function clear(subject: Subject): void {
+  if (subject.has("terminal_putchar")) subject.call("terminal_putchar", RETURN);
   subject.call("terminal_initialize");
+}
+
+/** Expects the next character here, by showing one. */
+function expectNext(subject: Subject, row: number, column: number, mark = "#"): void {
+  show(subject, mark);
+  const { code } = subject.machine.screen.rows[row][column];
+  expectSame(subject, `the character at ${row}, ${column}`, String.fromCharCode(code), mark);
 }
 
 /** Shows a text, character by character: no other function is needed. */
@@ -56,16 +64,17 @@ export const checks: readonly Check[] = [
   {
     title: "terminal_initialize clears the screen in 07h and puts the cursor at the top left",
     clauses: ["TERMINAL-1"],
-    needs: ["terminal_initialize"],
+    needs: base,
     run(subject) {
-      clear(subject);
+      show(subject, "abc");
+      subject.call("terminal_initialize");
       const { rows } = subject.machine.screen;
       const stain = rows.flat().findIndex(({ code, attribute }) =>
         code !== 0x20 || attribute !== GREY
       );
       const place = `${Math.floor(stain / COLUMNS)}, ${stain % COLUMNS}`;
       expect(subject, stain < 0, "spaces in 07h everywhere", `another cell at ${place}`);
-      expectCursor(subject, 0, 0);
+      expectNext(subject, 0, 0);
     },
   },
   {
@@ -80,7 +89,6 @@ export const checks: readonly Check[] = [
       show(subject, text);
       expectRow(subject, 0, text.slice(0, COLUMNS));
       expectRow(subject, 1, text.slice(COLUMNS));
-      expectCursor(subject, 1, 2);
       subject.call("terminal_putchar", 0xdb);
       expectSame(subject, "the code shown", subject.machine.screen.rows[1][2].code, 0xdb);
     },
@@ -91,12 +99,11 @@ export const checks: readonly Check[] = [
     needs: [...base, "terminal_setcolor"],
     run(subject) {
       clear(subject);
-      show(subject, "a");
-      subject.call("terminal_setcolor", YELLOW_ON_BLUE);
-      show(subject, "b");
-      expectColour(subject, 0, 0, GREY);
-      expectColour(subject, 0, 1, YELLOW_ON_BLUE);
-      expectColour(subject, 0, 2, GREY);
+      for (const colour of COLOURS) {
+        subject.call("terminal_setcolor", colour);
+        show(subject, "x");
+      }
+      COLOURS.forEach((colour, column) => expectColour(subject, 0, column, colour));
     },
   },
   {
@@ -110,10 +117,10 @@ export const checks: readonly Check[] = [
       expectRow(subject, 1, "y       x");
       for (const [c, ...place] of [[NEWLINE, 2, 0], [TAB, 2, 8], [TAB, 2, 16], [RETURN, 2, 0]]) {
         subject.call("terminal_putchar", c);
-        expectCursor(subject, place[0], place[1]);
+        expectNext(subject, place[0], place[1], c === RETURN ? "@" : "#");
       }
       show(subject, "\n" + "x".repeat(79) + "\t");
-      expectCursor(subject, 4, 0);
+      expectNext(subject, 4, 0);
     },
   },
   {
@@ -123,13 +130,13 @@ export const checks: readonly Check[] = [
     run(subject) {
       clear(subject);
       subject.call("terminal_putchar", BACKSPACE);
-      expectCursor(subject, 0, 0);
-      show(subject, "ab\b");
+      expectNext(subject, 0, 0, "a");
+      show(subject, "b\b");
       expectRow(subject, 0, "ab");
-      expectCursor(subject, 0, 1);
+      expectNext(subject, 0, 1, "c");
       show(subject, "\n\b");
-      expectCursor(subject, 0, 79);
-      expectRow(subject, 0, "ab");
+      expectRow(subject, 0, "ac");
+      expectNext(subject, 0, 79);
     },
   },
   {
@@ -147,7 +154,6 @@ export const checks: readonly Check[] = [
         expectColour(subject, n, 0, n + 3);
       }
       expectRow(subject, ROWS - 1, "");
-      expectCursor(subject, ROWS - 1, 0);
       subject.call("terminal_setcolor", GREEN);
       show(subject, "x".repeat(COLUMNS) + "y");
       expectRow(subject, ROWS - 2, "x".repeat(COLUMNS));
@@ -167,6 +173,10 @@ export const checks: readonly Check[] = [
       expectCursor(subject, 1, 2);
       show(subject, "f");
       expectCursor(subject, 1, 3);
+      show(subject, "\n".repeat(11) + "g");
+      expectCursor(subject, 12, 1);
+      show(subject, "\n".repeat(30) + "h");
+      expectCursor(subject, ROWS - 1, 1);
     },
   },
   {

@@ -122,20 +122,33 @@ export class Frames {
 
   /** Calls `pmm_alloc_page`. */
   take(): number {
-    const physAddr = this.guest.act("pmm_alloc_page"), before = this.counts;
+    const physAddr = this.guest.act("pmm_alloc_page");
+    const isTaken = this.#taken(physAddr);
+    this.#checkChange("counts", isTaken ? -1 : 0, "pmm_alloc_page");
+    return physAddr;
+  }
+
+  /** Calls `pmm_alloc_page` several times. */
+  takeSome(count: number): void {
+    let taken = 0;
+    for (let n = 0; n < count; n++) if (this.#taken(this.guest.ask("pmm_alloc_page"))) taken++;
+    this.guest.note(`pmm_alloc_page() ${count} times`);
+    this.#checkChange("counts", -taken, `pmm_alloc_page, ${count} times`);
+  }
+
+  /** Takes a result of `pmm_alloc_page` into the model. */
+  #taken(physAddr: number): boolean {
     if (physAddr === 0) {
-      const seen = `0 with ${before.free} free frames`;
-      this.demand("free", before.free === 0, "a frame", seen);
-      this.#checkChange("counts", 0, "a failed pmm_alloc_page");
-      return 0;
+      const { free } = this.look();
+      this.demand("free", free === 0, "a frame", `0 with ${free} free frames`);
+      return false;
     }
     this.demand("owner", !this.held.includes(physAddr), "a frame that nobody has", hex(physAddr));
     this.#checkOwner(physAddr);
     const at = this.freed.indexOf(physAddr);
     if (at >= 0) this.freed.splice(at, 1);
     this.held.push(physAddr);
-    this.#checkChange("counts", -1, "pmm_alloc_page");
-    return physAddr;
+    return true;
   }
 
   /** Calls `pmm_free_page` for a frame that was given. */

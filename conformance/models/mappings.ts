@@ -21,6 +21,8 @@ const POOL = 6; // frames to map
 export type SpaceRule =
   /** A mapping is in the tables, with its flags, and in force. */
   | "map"
+  /** A mapping of the newest directory leads to the right frame. */
+  | "reach"
   /** A removed mapping is neither in the tables nor in force; its frame stays allocated. */
   | "unmap"
   /** A missing table takes one frame, or nothing happens. */
@@ -39,14 +41,18 @@ export type SpaceRule =
   | "user";
 
 /** A mapping in the model. */
-interface Page {
+export interface Page {
+  /** Physical address of the frame. */
   readonly frame: number;
+  /** Flags of the entry. */
   readonly flags: number;
 }
 
 /** A directory in the model. */
-interface Directory {
+export interface Directory {
+  /** Its physical address, which names it. */
   readonly physAddr: number;
+  /** Mapped pages by linear address. */
   readonly pages: Map<number, Page>;
   /** Tables in which a user page was mapped. */
   readonly users: Set<number>;
@@ -105,6 +111,11 @@ export class Space {
     where.pages.set(virt, { frame: content.physAddr, flags: flags | PRESENT });
     if (flags & USER) where.users.add(virt >>> 22);
     if (where === this.current) this.#unmapped.delete(virt);
+  }
+
+  /** Calls `vmm_map_page` for the newest directory. */
+  mapInNewest(page: number, frame: number, flags: number): void {
+    this.map(page, frame, flags, this.directories.length - 1);
   }
 
   /** Calls `vmm_unmap_page` for one of the pages that are tried. */
@@ -199,7 +210,8 @@ export class Space {
   growHeap(pages: number): void {
     const start = HEAP_START + this.guest.ask("heap_get_total_size");
     this.guest.act("heap_expand", [pages * PAGE]);
-    const end = HEAP_START + this.guest.ask("heap_get_total_size");
+    const total = this.guest.ask("heap_get_total_size"),
+      end = HEAP_START + Math.min(total, HEAP_LIMIT);
     for (const { physAddr } of this.directories) this.#checkShared(physAddr, start, end);
   }
 
@@ -248,6 +260,7 @@ export class Space {
   /** What must hold after every move. */
   judge(): void {
     const arePagesJudged = this.#rules.has("map") || this.#rules.has("unmap");
+    if (this.#rules.has("reach")) this.#checkReached(this.directories.at(-1)!);
     for (const directory of this.directories) {
       if (arePagesJudged) tried.forEach((virt) => this.#checkPage(directory, virt));
       if (this.#rules.has("user")) this.#checkUsers(directory);
@@ -297,6 +310,15 @@ export class Space {
       user: (flags & USER) !== 0,
     });
     this.demand("map", shown(seen) === expected, `${expected} ${place}`, shown(seen));
+  }
+
+  /** VMM-9. */
+  #checkReached({ physAddr, pages }: Directory): void {
+    for (const [virt, { frame }] of pages) {
+      const seen = this.guest.walk(virt, physAddr)?.physAddr ?? 0;
+      this.demand("reach", seen === frame, `frame ${hex(frame)} at ${hex(virt)}`, hex(seen));
+    }
+    this.#checkContents("reach");
   }
 
   /** VMM-13. */

@@ -53,6 +53,7 @@ const faults: readonly (readonly [text: string, message: string])[] = [
   ['{"lacks": [true]}', "1: each of lacks must be a text in double quotes"],
   [`{"waive": {\n"${ABSENT}": "x"}}`, `2: no specification has a clause "${ABSENT}"`],
   ['{"waive": {"HEAP-9": null}}', '1: the value of "HEAP-9" must be a text in double quotes'],
+  ["[".repeat(100_000), "1: it is nested too deeply"],
   ['{"completion": "a\\q"}', '1: cannot read "a\\q"'],
 ];
 

@@ -29,4 +29,15 @@ Deno.test("parseJsonReport gives the report back [REPORT-JSON-2]", () => {
   for (const other of ["{}", "null", "[1]", `{"format": "claudeos-conformance 2"}`]) {
     assertThrows(() => parseJsonReport(other), Error, "it is no report of the format");
   }
+  const damages: readonly (readonly [string, string])[] = [
+    ['"status": "skipped"', '"status": "asleep"'],
+    ['"idle": true', '"idle": 1'],
+    ['"title": "No twins"', '"titel": "No twins"'],
+    ['"seen": "1"', '"seen": null'],
+  ];
+  for (const [part, other] of damages) {
+    assertEquals(text.includes(part), true, part);
+    const damaged = text.replace(part, other);
+    assertThrows(() => parseJsonReport(damaged), Error, "it is no report of the format");
+  }
 });

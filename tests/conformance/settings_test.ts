@@ -62,8 +62,12 @@ Deno.test("readHead refuses a trace that does not say what is in it [SETTINGS-2]
 
 Deno.test("readHead names the line that it cannot read [SETTINGS-3]", () => {
   const wrong: [string, string][] = [
-    ["memory: lots", "lots is not what is expected"],
-    ["memory: M", "M is not"],
+    ["memory: lots", "lots is no size of memory"],
+    ["memory: M", "M is no size"],
+    ["memory: 1M", "1M is no size"],
+    ["memory: 2048M", "2048M is no size"],
+    ["memory: 4.3M", "4.3M is no size"],
+    ["rest: 0.5", "0.5 is not what is expected"],
     ["budget: -1", "-1 is not"],
     ["budget: ", " is not"],
     ["ram: seed x", "seed x is not"],

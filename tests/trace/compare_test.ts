@@ -66,8 +66,8 @@ Deno.test("compareTraces says in words what differs [TRACE-16]", () => {
     ["5 call f 0x01", "5 call f", "call: argument 1 is missing, not 0x01"],
     ["5 line int 1", "5 line int 0", "line: field 2 is 0, not 1"],
     ["5 call f", "5 call f 0x01", "call has more fields than expected"],
-    ["5 call f", "9 call f", "call comes 4 too late"],
-    ["5 call f", "2 call f", "call comes 3 too early"],
+    ["5 call f", "9 call f", "call comes too late by 4"],
+    ["5 call f", "2 call f", "call comes too early by 3"],
     ["5 call f", "5 stop idle", "stop comes instead of call"],
   ];
   for (const [wanted, found, what] of words) {

@@ -50,7 +50,6 @@ Deno.test("A missing descriptor, other gates, other masks and other rights fail 
     "KERNEL-PIC-1",
     "KERNEL-PIC-3",
     "KERNEL-PIC-4",
-    "KERNEL-PIC-5",
     "VMM-13",
     "VMM-3",
   ]);

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { checks } from "../../../conformance/checks/monitor.ts";
 import { judge } from "../../../conformance/judge.ts";
 import { type ClauseStatus, verdicts } from "../../../conformance/report.ts";
+import { kernel } from "../../machine/images.ts";
 import { correct, reference } from "../kernels.ts";
 
 async function clausesThat(status: ClauseStatus, image: Uint8Array): Promise<string[]> {
@@ -40,3 +41,9 @@ for (const [text, other, clauses] of faults) {
     assertEquals(await clausesThat("failed", retold(text, other)), clauses);
   });
 }
+
+Deno.test("A monitor that polls in place of halting fails MONITOR-4", async () => {
+  const print = [..."\n> "].flatMap((c) => [0xb0, c.charCodeAt(0), 0xee]); // mov al, c; out dx, al
+  const image = kernel([0x66, 0xba, 0xf8, 0x03, ...print, 0xeb, 0xfe]); // mov dx, 3f8h ... jmp $
+  assertEquals(await clausesThat("failed", image), ["MONITOR-4"]);
+});

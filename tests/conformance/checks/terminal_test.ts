@@ -28,7 +28,11 @@ Deno.test("A console with a fault in each part fails each clause", async () => {
   ]);
 });
 
-Deno.test("Lines that end early fail TERMINAL-2", async () => {
+Deno.test("Lines that end early fail what depends on them", async () => {
   const patches = patchesOf("lines end before the last column");
-  assertEquals(await failed(checks, await build(...patches)), ["TERMINAL-2"]);
+  assertEquals(await failed(checks, await build(...patches)), [
+    "TERMINAL-2",
+    "TERMINAL-4",
+    "TERMINAL-6",
+  ]);
 });

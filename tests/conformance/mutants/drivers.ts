@@ -170,6 +170,7 @@ const terminal = mutantsOf("kernel/terminal.ts", [
   {
     name: "clearing leaves the cursor in its column",
     clause: "TERMINAL-1",
+    also: [2, 3, 4, 5, 6, 7, 8, 9].map((n) => `TERMINAL-${n}`), // no place is what it was thought
     find: "row = 0;\n  column = 0;\n",
     replace: "row = 0;\n",
   },
@@ -216,13 +217,14 @@ const terminal = mutantsOf("kernel/terminal.ts", [
   {
     name: "the last line wraps to the first",
     clause: "TERMINAL-6",
-    also: ["TERMINAL-2", "TERMINAL-4", "TERMINAL-7"],
+    also: ["TERMINAL-2", "TERMINAL-4", "TERMINAL-7", "MONITOR-2"],
     find: "else scroll();",
     replace: "else row = 0;",
   },
   {
     name: "the new line repeats the old one",
     clause: "TERMINAL-6",
+    also: ["MONITOR-2"],
     find: "  clearLine(ROWS - 1);\n",
     replace: "",
   },
@@ -241,6 +243,7 @@ const terminal = mutantsOf("kernel/terminal.ts", [
   {
     name: "the cursor never leaves the first 256 cells",
     clause: "TERMINAL-7",
+    also: ["TERMINAL-4", "TERMINAL-5", "TERMINAL-6", "MONITOR-2"], // it shows where a line starts
     find: "<u8> (position >> 8)",
     replace: "0",
   },

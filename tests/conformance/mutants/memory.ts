@@ -21,6 +21,12 @@ const multiboot = mutantsOf("kernel/multiboot.ts", [
     replace: "load<u32>(info + MEM_UPPER) << 12",
   },
   {
+    name: "without any information 32 MB are taken for granted",
+    clause: "KERNEL-MULTIBOOT-2",
+    find: "if ((flags & HAS_MEMORY_SIZE) == 0) return 0;",
+    replace: "if ((flags & HAS_MEMORY_SIZE) == 0) store<u32>(info + MEM_UPPER, 31 << 10);",
+  },
+  {
     name: "an available region begins with a frame that it only touches",
     clause: "KERNEL-MULTIBOOT-3",
     also: ["PMM-4"],
@@ -46,15 +52,9 @@ const pmm = mutantsOf("kernel/pmm.ts", [
   {
     name: "an available region wins over a reserved one",
     clause: "KERNEL-MULTIBOOT-5",
-    also: ["PMM-4"],
+    also: ["KERNEL-MULTIBOOT-3", "PMM-4"],
     find: "if (!isAvailable(region)) reserve(",
     replace: "if (!isAvailable(region) && regionStart(region) == 0) reserve(",
-  },
-  {
-    name: "no memory is no reason to stop",
-    clause: "KERNEL-MULTIBOOT-2",
-    find: "if (totalPages == 0) kernel_panic",
-    replace: "if (totalPages > FRAME_LIMIT) kernel_panic",
   },
   {
     name: "32 MB whatever the loader says",

@@ -5,6 +5,7 @@ import { heap } from "./heap.ts";
 import { memory } from "./memory.ts";
 import type { Mutant } from "./patch.ts";
 import { reports } from "./reports.ts";
+import { shadow } from "./shadow.ts";
 
 /** One defect each. */
 export const mutants: readonly Mutant[] = [
@@ -13,4 +14,5 @@ export const mutants: readonly Mutant[] = [
   ...drivers,
   ...memory,
   ...heap,
+  ...shadow,
 ];
