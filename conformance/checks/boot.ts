@@ -6,12 +6,14 @@ import { boot } from "../../machine/boot.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { describeStop } from "../../machine/stop.ts";
 import { type Check, expect, expectSame, printed, Skip } from "../check.ts";
+import { stagesOf } from "../stages.ts";
 import type { Subject } from "../subject.ts";
 import { type SeenCall, watchBoot } from "../watch.ts";
 
 const IF = 0x200; // EFLAGS: interrupts on
 const MANAGERS = ["pmm_init", "vmm_init", "heap_init"];
 const OTHER_SEED = 7;
+const SMALL = { ramBytes: 0x1000000 }; // 16 MB: quicker to set up
 
 /** The parts in their order; how a line may call them. */
 const PARTS: readonly (readonly [name: string, pattern: RegExp])[] = [
@@ -113,12 +115,13 @@ export const checks: readonly Check[] = [
     needs: ["pmm_init"],
     early: true,
     run(subject) {
-      const seen = new Map<string, boolean>();
-      watchBoot(subject, MANAGERS, (machine, { name }) => {
-        seen.set(name, (machine.registers.eflags & IF) !== 0);
-      });
-      if (seen.size === 0) throw new Skip("no call of pmm_init is seen while the kernel comes up");
-      for (const [name, on] of seen) expectSame(subject, `interrupts on after ${name}:`, on, true);
+      const seen = stagesOf(subject).filter(({ call }) => MANAGERS.includes(call.name));
+      if (seen.length === 0) {
+        throw new Skip("no call of pmm_init is seen while the kernel comes up");
+      }
+      for (const { call, interrupts } of seen) {
+        expectSame(subject, `interrupts on after ${call.name}:`, interrupts, true);
+      }
     },
   },
   {
@@ -181,9 +184,7 @@ export const checks: readonly Check[] = [
     clauses: ["MAIN-3"],
     needs: ["kmalloc", "kcalloc", "kfree"],
     run(subject) {
-      const calls: SeenCall[] = [];
-      const names = ["kmalloc", "kcalloc", "kfree", "pmm_dump_stats", "heap_dump_stats"];
-      watchBoot(subject, names, (_machine, call) => void calls.push(call));
+      const calls = stagesOf(subject).map(({ call }) => call);
       judgeDemonstration(subject, calls, output(subject));
       judgeStatistics(subject, calls);
     },
@@ -205,7 +206,7 @@ export const checks: readonly Check[] = [
     clauses: ["MAIN-6"],
     needs: [],
     run(subject) {
-      const mute = subject.variant({}, breakCom1), { booted } = mute;
+      const mute = subject.variant(SMALL, breakCom1), { booted } = mute;
       const seen = `${describeStop(booted)}, at ${booted.at}`;
       expect(mute, booted.kind === "idle", "a kernel that comes up without COM1", seen);
       expectSame(mute, "what is sent to COM1", mute.bootOutput, "");
@@ -230,14 +231,14 @@ function complains(subject: Subject): boolean {
     told ||= lines(screen.text).some((line) => PARTS[0][1].test(line) && !usual.has(line));
   };
   const stages = ["gdt_init", "idt_init", "pic_init", "timer_init", "keyboard_init", ...MANAGERS];
-  look(watchBoot(subject, stages, look, {}, breakCom1));
+  look(watchBoot(subject, stages, look, SMALL, breakCom1));
   if (!told) lookOn(subject, look); // without symbols the watch has seen the end alone
   return told;
 }
 
 /** Boots without COM1 and looks once a virtual millisecond. */
 function lookOn(subject: Subject, look: (machine: Machine) => void): void {
-  const machine = boot(subject.image);
+  const machine = boot(subject.image, SMALL);
   breakCom1(machine);
   const { ticks } = subject.booted;
   machine.run({ until: () => (look(machine), machine.ticks >= ticks), idleAfter: Infinity });

@@ -22,7 +22,7 @@ import type { Subject } from "../subject.ts";
 
 const RETURN = 0xc3, UD2 = [0x0f, 0x0b];
 const CARRY = 0x001, IF = 0x200; // of EFLAGS
-const REPORT_BUDGET = 10_000_000; // instructions after which a report counts as endless
+const REPORT_BUDGET = 5_000_000; // instructions after which a report counts as endless
 const PAGE_FAULT = 14;
 const WITH_CODE = [8, 10, 11, 12, 13, 14, 17, 21, 29, 30];
 const WHITE_ON_RED = 0x4f, COLUMNS = 80;
@@ -437,6 +437,12 @@ function panicOf(subject: Subject): End {
   return fate(subject, `kernel_panic("${MESSAGE}")`, call);
 }
 
+/** A `Skip` if no panic halts; else as before. */
+function needHalt(subject: Subject): void {
+  if (!panicOf(subject).halted) throw new Skip("a panic does not halt at all: PANIC-4");
+  subject.fresh();
+}
+
 /** The report of a panic in code of ours. */
 function panicIn(subject: Subject, what: string, code: readonly number[]): End {
   return fate(subject, what, () => raise(subject, code));
@@ -505,7 +511,7 @@ const panic: readonly Check[] = [
     clauses: ["PANIC-5"],
     needs: ["kernel_panic"],
     run(subject) {
-      if (!panicOf(subject).halted) throw new Skip("a panic does not halt at all: PANIC-4");
+      needHalt(subject);
       const foreign = [0, 0x12345678, 0xfffffffc, 0xfffffff8, 0x3, DATA + 0x100];
       for (const frame of foreign) {
         subject.fresh();
@@ -524,6 +530,7 @@ const panic: readonly Check[] = [
     clauses: ["PANIC-5"],
     needs: ["kernel_panic"],
     run(subject) {
+      needHalt(subject);
       // mov ecx, 40; f: push ebp; mov ebp, esp; dec ecx; jz +5; call f; then the panic
       const recursion = [0xb9, 40, 0, 0, 0, 0x55, 0x89, 0xe5, 0x49, 0x74, 5, 0xe8, ...words(-11)];
       const code = [...recursion, ...panicCall(subject), ...LEAVE];

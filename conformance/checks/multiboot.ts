@@ -14,6 +14,8 @@ const MB = 0x100000, GB4 = 0x100000000, PAGE = 0x1000;
 const HEADER_MAGIC = 0x1badb002, HEADER_SEARCH = 8192, MEMORY_INFO = 0x02;
 const HAS_MEMORY = 0x01, HAS_MAP = 0x40;
 const FLAGS = 0, MEM_UPPER = 8, MODULES = 20, MAP_LENGTH = 44; // offsets in the structure; behind the length its address
+const SMALL = { ramBytes: 0x1000000 }; // 16 MB: quicker to set up
+const MOST_FRAMES = 8192; // more than any of these maps has
 const MAP = 0x8000; // where the changed memory map stands: low memory, nobody's
 const WRONG_MAGIC = 0x12345678;
 const AVAILABLE = 1, RESERVED = 2;
@@ -75,7 +77,7 @@ function learn(
       const total = ask(subject, machine, "pmm_get_total_pages"), free = new Set<number>();
       for (;;) {
         const frame = ask(subject, machine, "pmm_alloc_page");
-        if (frame === 0 || free.has(frame)) break;
+        if (frame === 0 || free.has(frame) || free.size > MOST_FRAMES) break;
         free.add(frame);
       }
       learned = { total, free };
@@ -93,10 +95,10 @@ function expectLearned(
   subject: Subject,
   what: string,
   { total, free }: Learned,
-  expected: { total: number; free?: readonly number[]; taken?: readonly number[] },
+  expected: { total?: number; free?: readonly number[]; taken?: readonly number[] },
 ): void {
   subject.note(what);
-  expectSame(subject, "pmm_get_total_pages()", total, expected.total);
+  expectSame(subject, "pmm_get_total_pages()", total, expected.total ?? total);
   for (const frame of expected.free ?? []) {
     expectSame(subject, `the frame ${printed(frame)} available:`, free.has(frame), true);
   }
@@ -123,10 +125,11 @@ function framesOf(start: number, end: number): number[] {
 
 /** Boots with changed registers or tables that a kernel must refuse; that it rests then is PANIC-4. */
 function expectPanic(subject: Subject, what: string, prepare: (machine: Machine) => void): void {
-  const { booted, bootOutput, machine } = subject.variant({}, prepare);
+  const { booted, bootOutput, machine } = subject.variant(SMALL, prepare);
   const said = bootOutput || machine.screen.text, last = said.trim().slice(-60);
   const seen = `${describeStop(booted)}, after ${JSON.stringify(last)}`;
-  expect(subject, /panic/i.test(said), `a panic ${what}`, seen);
+  const came = /^\[ OK \].*(pmm|physical)/im.test(said); // it may still panic later, for want of memory
+  expect(subject, /panic/i.test(said) && !came, `a panic ${what}`, seen);
 }
 
 /** The header's offset in the file, or -1. */
@@ -174,7 +177,7 @@ export const checks: readonly Check[] = [
       ];
       const taken = types.map((_, n) => 8 * MB + n * PAGE);
       const expected = { total: 2560, free: [8 * MB - PAGE, 9 * MB, 10 * MB - PAGE], taken };
-      for (const size of [20, 24, 28]) {
+      for (const size of [20, 28]) {
         const learned = learn(subject, setMap(regions, size));
         expectLearned(subject, `a memory map with entries of ${size} bytes`, learned, expected);
       }
@@ -207,19 +210,18 @@ export const checks: readonly Check[] = [
         AVAILABLE,
       ]];
       const expected = {
-        total: (9 * MB + 3 * PAGE) / PAGE,
         free: [8 * MB - PAGE, 9 * MB + PAGE, 9 * MB + 2 * PAGE],
         taken: [8 * MB, 9 * MB, 9 * MB + 3 * PAGE],
       };
       const whole = learn(subject, setMap(partial));
       expectLearned(subject, "regions that end within frames", whole, expected);
-      const hole: Region[] = [LOW, [MB, 7 * MB, AVAILABLE], [6 * MB + 0xfff, 2, RESERVED]];
-      const touched = learn(subject, setMap(hole));
-      expectLearned(subject, "two reserved bytes at a frame's end", touched, {
-        total: 2048,
-        free: [6 * MB - PAGE, 6 * MB + 2 * PAGE],
-        taken: [6 * MB, 6 * MB + PAGE],
-      });
+      const hole: Region[] = [LOW, [MB, 7 * MB, AVAILABLE], [6 * MB - 1, PAGE + 2, RESERVED]];
+      const { free } = learn(subject, setMap(hole));
+      subject.note("a reserved region that touches the frames around 0x00600000");
+      if (free.has(6 * MB)) throw new Skip("no reserved region counts: KERNEL-MULTIBOOT-5");
+      for (const frame of [6 * MB - PAGE, 6 * MB + PAGE]) {
+        expectSame(subject, `the frame ${printed(frame)} available:`, free.has(frame), false);
+      }
     },
   },
   {
@@ -271,7 +273,6 @@ export const checks: readonly Check[] = [
           `a reserved region ${order} the available one`,
           learn(subject, setMap(regions)),
           {
-            total: 2048,
             free: [6 * MB - PAGE, 7 * MB],
             taken: [6 * MB, 7 * MB - PAGE],
           },

@@ -258,7 +258,7 @@ const output: readonly Check[] = [
     clauses: ["KERNEL-SERIAL-10"],
     needs: ["debug_putchar", "debug_write_string", "serial_received"],
     run(subject) {
-      const mute = subject.variant({}, ({ pc }) => fake(pc.uart1, wrongByte));
+      const mute = subject.variant({ ramBytes: 0x1000000 }, ({ pc }) => fake(pc.uart1, wrongByte));
       fake(mute.machine.pc.uart1, undefined);
       if (mute.booted.kind !== "idle") throw new Skip("the kernel does not come up without COM1");
       const { machine } = mute;

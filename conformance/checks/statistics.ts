@@ -3,49 +3,18 @@
  * afterwards. Not judged: sums over blocks, whose headers are the kernel's own. Spec:
  * specs/kernel/pmm.md, specs/kernel/heap.md.
  */
-import { memoryMap } from "../../machine/bootinfo.ts";
-import { bitmapUsage, type Usage } from "../../machine/inspect.ts";
-import type { Machine } from "../../machine/machine.ts";
+import type { Usage } from "../../machine/inspect.ts";
 import { type Check, expect, expectSame, Failure, Skip } from "../check.ts";
+import { HEAP_SIZES, PAGE_COUNTS, type Stage, stagesOf } from "../stages.ts";
 import type { Subject } from "../subject.ts";
-import { ask, type SeenCall, watchBoot } from "../watch.ts";
+import type { SeenCall } from "../watch.ts";
 
-const PAGE = 4096, HEAP = 0x400000, HEAP_END = 0xc00000, FIRST_HEAP = 0x100000;
+const PAGE = 4096, FIRST_HEAP = 0x100000;
 const HEADER_ROOM = 48; // bytes that a block may take beside what was asked for
-const PAGE_COUNTS = ["pmm_get_total_pages", "pmm_get_free_pages", "pmm_get_used_pages"];
-const HEAP_SIZES = ["heap_get_total_size", "heap_get_free_size", "heap_get_used_size"];
-const STAGES = ["pmm_init", "vmm_init", "heap_init", "kmalloc", "kcalloc", "krealloc", "kfree"];
-
-/** What three functions say. */
-function reported(subject: Subject, machine: Machine, names: readonly string[]): Usage {
-  const [total, free, used] = names.map((name) => ask(subject, machine, name));
-  return { total, free, used };
-}
-
-/** What the bitmap says. */
-function bitmapOf(subject: Subject, machine: Machine): Usage {
-  const bitmap = machine.readWord(subject.address("pmm_bitmap")) ?? 0;
-  const ends = memoryMap(machine.memory.ramBytes)
-    .filter(({ available }) => available).map(({ base, bytes }) => base + bytes);
-  const pageCount = Math.max(...ends) / PAGE;
-  return bitmapUsage((index) => machine.readWord(bitmap + 4 * index) ?? 0, pageCount);
-}
-
-/** Bytes that are mapped without a gap from the heap's start. */
-function mappedBytes(machine: Machine): number {
-  let end = HEAP;
-  while (end < HEAP_END && machine.translate(end) !== undefined) end += PAGE;
-  return end - HEAP;
-}
+const MOST_TABLES = 2; // page tables of the heap
 
 function shown({ total, free, used }: Usage): string {
   return `${total} in all, ${free} free, ${used} used`;
-}
-
-/** A failure unless two accounts agree; `after` says when. */
-function agree(after: string, expected: Usage, seen: Usage, clauses: readonly string[]): void {
-  const same = shown(expected) === shown(seen);
-  if (!same) fail(`after ${after}, ${shown(expected)}`, shown(seen), clauses);
 }
 
 function fail(expected: string, seen: string, clauses: readonly string[]): never {
@@ -59,24 +28,16 @@ function sums(after: string, usage: Usage, clause: string): void {
   }
 }
 
-/** Looks at a machine after each memory function of the boot; a Skip if none of them is seen. */
-function atEachStage(
-  subject: Subject,
-  from: string,
-  look: (machine: Machine, after: string, call: SeenCall) => void,
-): void {
-  let started = false, looks = 0;
-  watchBoot(subject, STAGES, (machine, call) => {
-    started ||= call.name === from;
-    if (!started) return;
-    looks++;
-    look(machine, describe(call), call);
-  });
-  if (looks === 0) throw new Skip(`no call of ${from} is seen while the kernel comes up`);
+/** The stages of the boot from a function on; a Skip if no call of it is seen. */
+function stagesFrom(subject: Subject, name: string): readonly Stage[] {
+  const stages = stagesOf(subject), first = stages.findIndex(({ call }) => call.name === name);
+  if (first < 0) throw new Skip(`no call of ${name} is seen while the kernel comes up`);
+  for (const { failure } of stages) if (failure) throw failure;
+  return stages.slice(first);
 }
 
 function describe({ name, args, result }: SeenCall): string {
-  if (name.endsWith("_init")) return name;
+  if (/_init$|_stats$/.test(name)) return name;
   const hex = (value: number): string => value < 0x10000 ? `${value}` : `0x${value.toString(16)}`;
   const count = name === "kcalloc" || name === "krealloc" ? 2 : 1;
   const text = `${name}(${args.slice(0, count).map(hex).join(", ")})`;
@@ -106,9 +67,9 @@ class Allocations {
 }
 
 /** A heap's sizes against the allocations that live in it and the pages that are mapped. */
-function judgeHeap(machine: Machine, after: string, usage: Usage, live: Allocations): void {
+function judgeHeap(after: string, usage: Usage, mapped: number, live: Allocations): void {
   sums(after, usage, "HEAP-7");
-  const mapped = mappedBytes(machine), [least, most] = live.bounds;
+  const [least, most] = live.bounds;
   if (usage.total !== mapped) {
     fail(`after ${after}, ${mapped} bytes, as are mapped`, shown(usage), ["HEAP-7"]);
   }
@@ -122,12 +83,15 @@ export const checks: readonly Check[] = [
     title: "Reported page counts are those of the bitmap, after each memory function of the boot",
     clauses: ["PMM-2", "PMM-3"],
     needs: ["pmm_init", "pmm_bitmap", ...PAGE_COUNTS],
-    run: (subject) =>
-      atEachStage(subject, "pmm_init", (machine, after) => {
-        const usage = reported(subject, machine, PAGE_COUNTS);
-        sums(after, usage, "PMM-2");
-        agree(after, bitmapOf(subject, machine), usage, ["PMM-3"]);
-      }),
+    run(subject) {
+      for (const { call, pages, bitmap } of stagesFrom(subject, "pmm_init")) {
+        if (pages === undefined || bitmap === undefined) continue;
+        const after = describe(call);
+        sums(after, pages, "PMM-2");
+        const same = pages.free === bitmap.free;
+        if (!same) fail(`after ${after}, ${bitmap.free} free`, shown(pages), ["PMM-3"]);
+      }
+    },
   },
   {
     title: "Reported heap sizes fit pages and allocations, after each memory function of the boot",
@@ -135,26 +99,25 @@ export const checks: readonly Check[] = [
     needs: ["heap_init", ...HEAP_SIZES],
     run(subject) {
       const live = new Allocations();
-      atEachStage(subject, "heap_init", (machine, after, call) => {
+      for (const { call, heap, mappedBytes } of stagesFrom(subject, "heap_init")) {
         live.note(call);
-        judgeHeap(machine, after, reported(subject, machine, HEAP_SIZES), live);
-      });
+        if (heap !== undefined) judgeHeap(describe(call), heap, mappedBytes, live);
+      }
     },
   },
   {
     title: "The heap takes its pages from the PMM, a frame each and a few for tables",
-    clauses: ["PMM-2", "HEAP-1"],
-    needs: ["heap_init", "pmm_get_used_pages"],
+    clauses: ["PMM-2"],
+    needs: ["vmm_init", "heap_init", ...PAGE_COUNTS],
     run(subject) {
-      const used = new Map<string, number>();
-      atEachStage(subject, "vmm_init", (machine, _after, { name }) => {
-        used.set(name, ask(subject, machine, "pmm_get_used_pages"));
-      });
-      const [before, after] = ["vmm_init", "heap_init"].map((name) => used.get(name));
-      if (before === undefined || after === undefined) throw new Skip("heap_init is not seen");
-      const taken = after - before, pages = FIRST_HEAP / PAGE;
-      const right = taken >= pages && taken <= pages + 2;
-      expect(subject, right, `${pages} to ${pages + 2} frames taken by heap_init`, `${taken}`);
+      const stages = stagesFrom(subject, "vmm_init");
+      const next = stages.findIndex(({ call }) => call.name === "heap_init");
+      const before = stages[next - 1]?.pages, { pages: after, mappedBytes } = stages[next] ?? {};
+      if (!before || !after || !mappedBytes) throw new Skip("heap_init is not seen");
+      const taken = before.free - after.free, pages = mappedBytes / PAGE;
+      const right = taken >= pages && taken <= pages + MOST_TABLES;
+      const wanted = `${pages} to ${pages + MOST_TABLES} frames taken by heap_init`;
+      expect(subject, right, wanted, `${taken}`);
     },
   },
   {

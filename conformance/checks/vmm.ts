@@ -139,6 +139,15 @@ const games: readonly Played[] = [
     moves: [map, unmap, query, query, queryKernel],
   },
   {
+    title: "Both questions are answered for the directory that is asked about, in use or not",
+    clause: "VMM-7",
+    name: "vmm-7-directories",
+    needs: [CREATE, ...QUERIES],
+    rules: ["query"],
+    moves: [create, map, query, query, queryKernel],
+    share: 0.5,
+  },
+  {
     title: "vmm_map_page refuses user pages in kernel space, the window, and what is no directory",
     clause: "VMM-8",
     rules: ["refuse"],

@@ -196,6 +196,8 @@ export class Heap {
     this.#checkKept(found, address, bytes, "resize");
     const now = this.look(), cost = now.used - before.sizes.used + found.cost;
     this.#checkSum("krealloc", cost, size, size + OVERHEAD);
+    const isFreed = address === found.address || cost <= size + OVERHEAD;
+    this.demand("resize", isFreed, `the ${found.cost} bytes of the old block freed`, "not freed");
     this.#place(before, now, address, size, cost, true);
   }
 
@@ -304,7 +306,8 @@ export class Heap {
     const found = this.#pick(index);
     if (!found || found.size < 8) return;
     this.free(index);
-    const other = this.#pick(target), word = (other?.address ?? found.address) + offset * 8;
+    const other = this.#pick(target) ?? found; // the links lead into what somebody has
+    const word = other.address + (offset * 8 < other.size ? offset * 8 : 0);
     this.guest.note(`write of ${hex(word)}, twice, to the freed ${hex(found.address)}`);
     this.guest.write(found.address, wordBytes(word, word));
     this.guest.mayPanic = true; // HEAP-11

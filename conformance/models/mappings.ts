@@ -250,7 +250,7 @@ export class Space {
   switchForeign(index: number): void {
     const content = this.#frame(0), own = this.current.physAddr;
     if (!content) return;
-    const no = [content.physAddr, 0, own + 4, 0x1000][index % 4];
+    const no = [content.physAddr, 0, own + 4, 0xfffff000][index % 4];
     this.guest.act("vmm_switch_page_directory", [no]);
     this.#checkCurrent(own);
   }

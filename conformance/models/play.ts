@@ -1,6 +1,6 @@
 /**
  * Plays random sequences of moves with a kernel and shrinks one that fails to the shortest. A move
- * is generated as plain numbers; what it does is decided when its turn comes, from the model.
+ * is generated as plain numbers; what it does is decided when its turn comes, from the model. Spec: specs/conformance/models/play.md.
  */
 import type { Snapshot } from "../../machine/machine.ts";
 import { type Chance, Failure } from "../check.ts";

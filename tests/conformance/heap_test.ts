@@ -7,7 +7,7 @@ import { buildPatched, readSources } from "./mutants/patch.ts";
 const FEW = { seed: 1, runs: 12 }, MANY = { seed: 1, runs: 100 };
 const FILE = "kernel/heap.ts";
 
-Deno.test("Heap checks pass the reference kernel and a best-fit heap with other headers", async () => {
+Deno.test("Heap checks pass a heap that panics for damaged links, and a best-fit one [PLAY-4]", async () => {
   for (const image of [reference, correct]) {
     const { failures, skipped } = await judged(image, checks, FEW);
     assertEquals([[...failures.keys()], [...skipped.keys()]], [[], []]);
@@ -33,7 +33,7 @@ Deno.test("Heap checks shrink a lost rest to the allocation that makes the heap 
   assert(expected?.startsWith("no growth: a free block has room for"));
 });
 
-Deno.test("Heap checks shrink a double free to three calls [HEAP-9]", async () => {
+Deno.test("Heap checks shrink a double free to three calls [HEAP-9, PLAY-3]", async () => {
   const { failures } = await judged(defective, checks, MANY, ["HEAP-9"]);
   assertEquals(failures.get("HEAP-9")?.calls, [
     "kmalloc(1) = 0x00501010",
@@ -42,7 +42,7 @@ Deno.test("Heap checks shrink a double free to three calls [HEAP-9]", async () =
   ]);
 });
 
-Deno.test("A failed check is the same again with its seed, and alone with its path", async () => {
+Deno.test("A failed check is the same again with its seed, and alone with its path [PLAY-1, PLAY-2]", async () => {
   const [first, second] = [
     await judged(defective, checks, MANY, ["HEAP-9"]),
     await judged(defective, checks, MANY, ["HEAP-9"]),
@@ -54,10 +54,10 @@ Deno.test("A failed check is the same again with its seed, and alone with its pa
 
 const faults: readonly [defect: string, clause: string, find: string, replace: string][] = [
   [
-    "krealloc that frees when it fails",
+    "krealloc that keeps half of the contents",
     "HEAP-13",
-    "  if (target == 0) return 0;\n",
-    "  if (target == 0) {\n    kfree(source);\n    return 0;\n  }\n",
+    "min(size, load<u32>(source - HEADER_SIZE + SIZE))",
+    "min(size, load<u32>(source - HEADER_SIZE + SIZE)) >> 1",
   ],
   [
     "damaged list links that are followed",

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { ask, type SeenCall, watchBoot } from "../../conformance/watch.ts";
+import { stagesOf } from "../../conformance/stages.ts";
 import { freshSubject } from "./kernels.ts";
 
 const HEAP = ["kmalloc", "kcalloc", "kfree"];
@@ -51,4 +52,16 @@ Deno.test("The machine can be prepared [WATCH-4]", () => {
     ({ pc }) => pc.cpu.state.setRegister(0, 0),
   );
   assert(machine.serial.text.includes("KERNEL PANIC"));
+});
+
+Deno.test("The stages of a boot are watched once [WATCH-5]", () => {
+  const subject = freshSubject(), stages = stagesOf(subject);
+  assert(stagesOf(subject) === stages);
+  const names = stages.map(({ call }) => call.name);
+  assertEquals(names.slice(0, 3), ["pmm_init", "vmm_init", "heap_init"]);
+  const [pmm, , heap] = stages;
+  assertEquals([pmm.mappedBytes === 0, heap.mappedBytes], [false, 0x100000]); // paging is off at first
+  assertEquals([pmm.heap, heap.heap?.used, heap.interrupts], [undefined, 0, true]);
+  assertEquals(heap.pages?.free, heap.bitmap?.free);
+  assertEquals(pmm.pages!.free - heap.pages!.free > 256, true);
 });

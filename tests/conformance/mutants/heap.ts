@@ -18,10 +18,17 @@ export const heap: readonly Mutant[] = mutantsOf("kernel/heap.ts", [
   },
   {
     name: "a split hides itself from the block above",
-    clause: "HEAP-6",
-    also: ["HEAP-7", "HEAP-9", "HEAP-13", "HEAP-14", "HEAP-16"],
+    clause: "HEAP-7", // such a block can never be freed: it counts as used for ever
+    also: ["HEAP-6", "HEAP-9", "HEAP-13", "HEAP-14", "HEAP-16"],
     find: "  setPrev(next, rest);\n  mergeAndLink(rest);",
     replace: "  if (next == 0) lastBlock = rest;\n  mergeAndLink(rest);",
+  },
+  {
+    name: "merging loses a header",
+    clause: "HEAP-2",
+    also: otherThan("HEAP-2"), // the neighbours no longer agree
+    find: "load<u32>(block + SIZE) + blockSize(next)",
+    replace: "load<u32>(block + SIZE) + load<u32>(next + SIZE)",
   },
   {
     name: "odd sizes are rounded down",

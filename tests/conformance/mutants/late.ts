@@ -56,6 +56,7 @@ export const late: readonly Mutant[] = [
     {
       name: "scrolling forgets the line above the last",
       clause: "TERMINAL-6",
+      also: ["PANIC-1"], // the message is not on the screen
       find: "(ROWS - 1) * COLUMNS * 2)",
       replace: "(ROWS - 2) * COLUMNS * 2)",
     },
