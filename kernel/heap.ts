@@ -313,7 +313,9 @@ function unlinkFree(block: usize): void {
   const prev = load<usize>(block + PREV_FREE);
   const atHead = prev == 0;
   const list = lists + listOf(load<u32>(block + SIZE)) * 4;
-  const intact = (next == 0 || (isBlock(next) && load<usize>(next + PREV_FREE) == block)) &&
+  const toItself = next == block || prev == block; // which would pass for links that agree
+  const intact = !toItself &&
+    (next == 0 || (isBlock(next) && load<usize>(next + PREV_FREE) == block)) &&
     (atHead ? load<usize>(list) == block : isBlock(prev) && load<usize>(prev + NEXT_FREE) == block);
   if (!intact) kernel_panic(cstr("Heap: a freed block was written to")); // HEAP-11
   if (next != 0) store<usize>(next + PREV_FREE, prev);

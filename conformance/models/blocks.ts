@@ -307,7 +307,7 @@ export class Heap {
     if (!found || found.size < 8) return;
     this.free(index);
     const other = this.#pick(target) ?? found; // the links lead into what somebody has
-    const word = other.address + (offset * 8 < other.size ? offset * 8 : 0);
+    const word = other.address + offset * 8;
     this.guest.note(`write of ${hex(word)}, twice, to the freed ${hex(found.address)}`);
     this.guest.write(found.address, wordBytes(word, word));
     this.guest.mayPanic = true; // HEAP-11
