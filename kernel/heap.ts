@@ -291,9 +291,14 @@ function writeHeader(block: usize, size: u32, prev: usize, next: usize): void {
 /** A free block of at least `need` bytes, or 0. */
 function findFree(need: u32): usize {
   for (let n = listOf(need); n < LISTS; n++) {
+    let before: usize = 0;
     let block = load<usize>(lists + n * 4);
-    while (block != 0 && load<u32>(block + SIZE) < need) block = load<usize>(block + NEXT_FREE);
-    if (block != 0) return block;
+    while (block != 0) {
+      if (!isBlock(block) || load<usize>(block + PREV_FREE) != before) damaged(); // nor a cycle
+      if (load<u32>(block + SIZE) >= need) return block;
+      before = block;
+      block = load<usize>(block + NEXT_FREE);
+    }
   }
   return 0;
 }
@@ -317,9 +322,14 @@ function unlinkFree(block: usize): void {
   const intact = !toItself &&
     (next == 0 || (isBlock(next) && load<usize>(next + PREV_FREE) == block)) &&
     (atHead ? load<usize>(list) == block : isBlock(prev) && load<usize>(prev + NEXT_FREE) == block);
-  if (!intact) kernel_panic(cstr("Heap: a freed block was written to")); // HEAP-11
+  if (!intact) damaged();
   if (next != 0) store<usize>(next + PREV_FREE, prev);
   store<usize>(atHead ? list : prev + NEXT_FREE, next);
+}
+
+/** HEAP-11: links that do not agree are never followed. */
+function damaged(): void {
+  kernel_panic(cstr("Heap: a freed block was written to"));
 }
 
 /** The block of an allocation, or 0 after a report when `ptr` is not one. */

@@ -10,16 +10,19 @@ export const variants: readonly Variant[] = [
   {
     name: "best-fit heap",
     patches: [heap(
-      `    let block = load<usize>(lists + n * 4);
-    while (block != 0 && load<u32>(block + SIZE) < need) block = load<usize>(block + NEXT_FREE);
-    if (block != 0) return block;`,
+      `    let before: usize = 0;
+    let block = load<usize>(lists + n * 4);
+    while (block != 0) {
+      if (!isBlock(block) || load<usize>(block + PREV_FREE) != before) damaged(); // nor a cycle
+      if (load<u32>(block + SIZE) >= need) return block;
+      before = block;
+      block = load<usize>(block + NEXT_FREE);
+    }`,
       `    let best: usize = 0;
     let before: usize = 0;
     let block = load<usize>(lists + n * 4);
     while (block != 0) {
-      if (!isBlock(block) || load<usize>(block + PREV_FREE) != before) {
-        kernel_panic(cstr("Heap: a freed block was written to")); // HEAP-11: before a link is followed
-      }
+      if (!isBlock(block) || load<usize>(block + PREV_FREE) != before) damaged(); // nor a cycle
       const size = load<u32>(block + SIZE);
       if (size >= need && (best == 0 || size < load<u32>(best + SIZE))) best = block;
       before = block;
