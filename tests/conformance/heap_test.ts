@@ -62,8 +62,8 @@ const faults: readonly [defect: string, clause: string, find: string, replace: s
   [
     "damaged list links that are followed",
     "HEAP-11",
-    'if (!intact) kernel_panic(cstr("Heap: a freed block was written to"));',
-    "if (!intact && block == 0) return;",
+    'function damaged(): void {\n  kernel_panic(cstr("Heap: a freed block was written to"));\n}',
+    "function damaged(): void {}",
   ],
 ];
 
