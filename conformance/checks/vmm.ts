@@ -49,6 +49,14 @@ const touch: Moves = (random) => page(random).map((page) => (space) => space.tou
 const query: Moves = (random) =>
   random.tuple(page(random), directory(random), random.nat(PAGE - 1))
     .map(([page, directory, offset]) => (space) => space.queryPage(page, directory, offset));
+/** In one directory, and asked about in all of them. */
+const mapAndQuery: Moves = (random) =>
+  random.tuple(page(random), random.nat(5), random.nat(7), directory(random)).map(
+    ([page, frame, flags, directory]) => (space) => {
+      space.map(page, frame, flags, directory);
+      for (const index of space.directories.keys()) space.queryPage(page, index, 0);
+    },
+  );
 const queryKernel: Moves = (random) =>
   random.tuple(random.constantFrom(...KERNEL_ADDRESSES), directory(random))
     .map(([address, directory]) => (space) => space.query(address, directory));
@@ -144,7 +152,7 @@ const games: readonly Played[] = [
     name: "vmm-7-directories",
     needs: [CREATE, ...QUERIES],
     rules: ["query"],
-    moves: [create, map, query, query, queryKernel],
+    moves: [create, mapAndQuery, query, queryKernel],
     share: 0.5,
   },
   {

@@ -145,7 +145,7 @@ const serial = mutantsOf("kernel/serial.ts", [
   {
     name: "COM1 does not interrupt",
     clause: "KERNEL-SERIAL-8",
-    also: ["KERNEL-SERIAL-9"],
+    also: ["KERNEL-SERIAL-9", "MONITOR-4"],
     find: "outb(COM1 + IER, IER_RECEIVED);",
     replace: "outb(COM1 + IER, 0);",
   },

@@ -82,6 +82,7 @@ export const late: readonly Mutant[] = [
     {
       name: "krealloc that moves keeps the old block",
       clause: "HEAP-13",
+      also: ["HEAP-7"], // it counts as used for ever
       find: "  kfree(source);\n  return target;",
       replace: "  return target;",
     },
