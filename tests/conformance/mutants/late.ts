@@ -5,86 +5,87 @@ import { type Mutant, mutantsOf } from "./patch.ts";
 export const late: readonly Mutant[] = [
   ...mutantsOf("kernel/gdt.ts", [
     {
-      name: "the kernel's code cannot be read",
-      clause: "GDT-2",
-      find: "KERNEL_CODE_ACCESS: u8 = 0x9a",
-      replace: "KERNEL_CODE_ACCESS: u8 = 0x98",
+      name: "limit bits 16 to 19 come from the flags",
+      clause: "GDT-4",
+      find: "((limit >> 16) & 0x0f)",
+      replace: "(<u32> gran & 0x0f)",
     },
   ]),
-  ...mutantsOf("kernel/idt.ts", [
+  ...mutantsOf("kernel/pic.ts", [
     {
-      name: "handlers lie below 16 MB",
-      clause: "IDT-4",
-      find: "(base & 0xffff0000)",
-      replace: "(base & 0x00ff0000)",
-    },
-  ]),
-  ...mutantsOf("kernel/isr.ts", [
-    {
-      name: "report shows CS as EFLAGS",
-      clause: "ISR-5",
-      find: 'cstr(" EFLAGS "), load<u32>(frame + 64)',
-      replace: 'cstr(" EFLAGS "), load<u32>(frame + FRAME_CS)',
+      name: "IRQ 8 is taken for one of the master's",
+      clause: "KERNEL-PIC-4",
+      also: ["ISR-6"],
+      find: "if (irq >= 8) outb(",
+      replace: "if (irq > 8) outb(",
     },
   ]),
   ...mutantsOf("kernel/timer.ts", [
     {
-      name: "clock slow by 0.2 percent",
+      name: "divisor written high byte first",
       clause: "TIMER-1",
-      find: "DIVISOR: u32 = 11932",
-      replace: "DIVISOR: u32 = 11956",
+      find: "outb(CHANNEL_0, <u8> DIVISOR);\n  outb(CHANNEL_0, <u8> (DIVISOR >> 8));",
+      replace: "outb(CHANNEL_0, <u8> (DIVISOR >> 8));\n  outb(CHANNEL_0, <u8> DIVISOR);",
     },
   ]),
   ...mutantsOf("kernel/keyboard.ts", [
     {
-      name: "caps lock works on release too",
-      clause: "KERNEL-KEYBOARD-4",
-      find: "else if (pressed && key == CAPS_LOCK)",
-      replace: "else if (key == CAPS_LOCK)",
+      name: "shifted grave accent is a circumflex",
+      clause: "KERNEL-KEYBOARD-3",
+      find: 'ASDFGHJKL:"~',
+      replace: 'ASDFGHJKL:"^',
     },
   ]),
   ...mutantsOf("kernel/serial.ts", [
     {
-      name: "received bytes are stored in half of the queue",
+      name: "bytes that found the queue full stay in the chip",
       clause: "KERNEL-SERIAL-9",
-      also: ["KERNEL-SERIAL-8"],
-      find: "store<u8>(queue + (queueTail++ % QUEUE_SIZE), inb(COM1 + DATA))",
-      replace: "store<u8>(queue + (queueTail++ % (QUEUE_SIZE >> 1)), inb(COM1 + DATA))",
+      find:
+        "  serial_handler(); // KERNEL-SERIAL-9: bytes that found the queue full still wait in the FIFO\n",
+      replace: "",
     },
   ]),
   ...mutantsOf("kernel/terminal.ts", [
     {
-      name: "scrolling forgets the line above the last",
-      clause: "TERMINAL-6",
-      also: ["PANIC-1"], // the message is not on the screen
-      find: "(ROWS - 1) * COLUMNS * 2)",
-      replace: "(ROWS - 2) * COLUMNS * 2)",
+      name: "the cursor stays behind a single character",
+      clause: "TERMINAL-7",
+      also: ["TERMINAL-2", "TERMINAL-4", "TERMINAL-5", "TERMINAL-6"],
+      find: "void {\n  put(c);\n  showCursor();",
+      replace: "void {\n  put(c);",
     },
   ]),
-  ...mutantsOf("kernel/pmm.ts", [
+  ...mutantsOf("kernel/multiboot.ts", [
     {
-      name: "a frame is refused that begins a word of the bitmap",
-      clause: "PMM-7",
-      also: ["PMM-3", "HEAP-12", "VMM-10"],
-      find: "if (frame >= totalPages)",
-      replace: "if (frame >= totalPages || (frame & 31) == 0)",
+      name: "a reserved region's last, partial frame is free",
+      clause: "KERNEL-MULTIBOOT-3",
+      also: ["PMM-4"],
+      find: "isAvailable(region) ? end >> PAGE_SHIFT : frameAbove(end)",
+      replace: "end >> PAGE_SHIFT",
     },
   ]),
   ...mutantsOf("kernel/vmm.ts", [
     {
-      name: "an unmapped entry keeps its frame",
-      clause: "VMM-10",
-      find: "store<u32>(entry, 0);\n  invlpg(virt);",
-      replace: "store<u32>(entry, load<u32>(entry) & ~PRESENT);\n  invlpg(virt);",
+      name: "unmapping what is not mapped is called success",
+      clause: "VMM-6",
+      find: "!vmm_is_page_present(dir, virt)) return 0;",
+      replace: "!vmm_is_page_present(dir, virt)) return 1;",
     },
   ]),
   ...mutantsOf("kernel/heap.ts", [
     {
-      name: "krealloc that moves keeps the old block",
+      name: "krealloc of address 0 gives nothing",
       clause: "HEAP-13",
-      also: ["HEAP-7"], // it counts as used for ever
-      find: "  kfree(source);\n  return target;",
-      replace: "  return target;",
+      find: "if (ptr == 0) return kmalloc(size);",
+      replace: "if (ptr == 0) return 0;",
+    },
+  ]),
+  ...mutantsOf("kernel/panic.ts", [
+    {
+      name: "the backtrace shows frames, not return addresses",
+      clause: "PANIC-3",
+      also: ["ISR-5", "PANIC-5"],
+      find: "writeHex(returnAddress);",
+      replace: "writeHex(frame);",
     },
   ]),
 ];

@@ -5,6 +5,7 @@ import { heap } from "./heap.ts";
 import { memory } from "./memory.ts";
 import type { Mutant } from "./patch.ts";
 import { reports } from "./reports.ts";
+import { various } from "./various.ts";
 import { shadow } from "./shadow.ts";
 
 /** One defect each. */
@@ -14,5 +15,6 @@ export const mutants: readonly Mutant[] = [
   ...drivers,
   ...memory,
   ...heap,
+  ...various,
   ...shadow,
 ];
