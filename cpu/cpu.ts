@@ -120,6 +120,9 @@ export interface CpuSaved {
   readonly halted: boolean;
   /** The level of the INTR pin. */
   readonly interruptLine: boolean;
+  /** Deliveries since the last completed instruction, and how many were completed at the last one. */
+  readonly fruitless: number;
+  readonly deliveredAt: number;
   /** The TLB and A20. */
   readonly paging: PagingState;
 }
@@ -231,6 +234,8 @@ export class Cpu implements SystemContext {
       retired: this.#retired,
       halted: this.#halted,
       interruptLine: this.#interruptLine,
+      fruitless: this.#fruitless,
+      deliveredAt: this.#deliveredAt,
       paging: this.paging.state(),
     };
   }
@@ -243,6 +248,8 @@ export class Cpu implements SystemContext {
     this.#retired = saved.retired;
     this.#halted = saved.halted;
     this.#interruptLine = saved.interruptLine;
+    this.#fruitless = saved.fruitless;
+    this.#deliveredAt = saved.deliveredAt;
     this.#stop = undefined;
     this.#skipBreakpoint = false;
     this.#linkFrom = 0;

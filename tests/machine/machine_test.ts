@@ -255,6 +255,15 @@ Deno.test("Machine shows how a triple fault came to be [MACHINE-15]", () => {
   ]);
 });
 
+Deno.test("Machine counts endless exceptions anew after a restore [MACHINE-13] [MACHINE-16]", () => {
+  const machine = resting(0xff, [0x0f, 0x0b]);
+  machine.memory.load(0x100100, Uint8Array.of(0x0f, 0x0b));
+  machine.memory.write(0x10000d, 4, 0x80000000);
+  const start = machine.snapshot(), first = machine.run(), { esp } = machine.registers;
+  machine.restore(start);
+  assertEquals([machine.run(), machine.registers.esp], [first, esp]);
+});
+
 Deno.test("Machine ends exceptions that never end [MACHINE-16]", () => {
   const machine = resting(0xff, [0x0f, 0x0b]); // ud2, whose handler shall be:
   machine.memory.load(0x100100, Uint8Array.of(0x0f, 0x0b));
