@@ -49,13 +49,8 @@ export {
 export { type Cell, type Cursor, renderAnsi, type Screen } from "./devices/vga.ts";
 export { recordBoot } from "./conformance/boot_trace.ts";
 export { parseEvents } from "./conformance/event_list.ts";
-export {
-  type Action,
-  type Condition,
-  type Deed,
-  InputError,
-  parseScript,
-} from "./conformance/input.ts";
+export { type Action, type Condition, type Deed, parseScript } from "./conformance/input.ts";
+export { LocatedError } from "./conformance/located_json.ts";
 export { type Recording, recordTrace } from "./conformance/recording.ts";
 export { defaultSettings, HeadError, type Settings } from "./conformance/settings.ts";
 export {

@@ -5,7 +5,8 @@ import {
   type EventChoice,
   parseEvents,
 } from "../conformance/event_list.ts";
-import { type Action, InputError, parseScript } from "../conformance/input.ts";
+import { type Action, parseScript } from "../conformance/input.ts";
+import { LocatedError } from "../conformance/located_json.ts";
 import { type Recording, recordTrace, symbolOf } from "../conformance/recording.ts";
 import { defaultSettings, HeadError, type Settings } from "../conformance/settings.ts";
 import {
@@ -220,7 +221,7 @@ function guarded<T>({ image, script, trace }: Blame, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof InputError) {
+    if (error instanceof LocatedError) {
       throw new UsageError(`Cannot use ${script ?? trace}:${error.line}: ${error.message}`);
     }
     if (error instanceof HeadError) {
@@ -242,7 +243,7 @@ function checkComplete({ full, missed, stop }: Recording, { input }: Settings): 
   }
   if (missed === undefined) return;
   const { action, why } = missed, left = input.length - input.indexOf(action);
-  throw new InputError(action.line, `${action.source} is never done: ${why}; ${left} left`);
+  throw new LocatedError(action.line, `${action.source} is never done: ${why}; ${left} left`);
 }
 
 function isSameFile(output: string, image: string): boolean {

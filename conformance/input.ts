@@ -1,4 +1,5 @@
 /** Input scripts: what is typed, pressed and sent to a kernel, and when. Spec: specs/conformance/input.md. */
+import { LocatedError } from "./located_json.ts";
 
 /** When an action is done; conditions but `at` count from the action before it. */
 export type Condition =
@@ -34,21 +35,7 @@ export interface Action {
   readonly source: string;
 }
 
-/** Input that cannot be followed. */
-export class InputError extends Error {
-  /** The class's name. */
-  override readonly name = "InputError";
-  /** The line's number in the script, from 1. */
-  readonly line: number;
-
-  /** A `problem` in a line. */
-  constructor(line: number, problem: string) {
-    super(problem);
-    this.line = line;
-  }
-}
-
-/** Reads a script: one action a line, `#` begins a comment. An {@link InputError} says what is wrong. */
+/** Reads a script: one action a line, `#` begins a comment. An {@link LocatedError} says what is wrong. */
 export function parseScript(source: string): Action[] {
   const actions: Action[] = [];
   source.split(/\r?\n/).forEach((text, index) => {
@@ -93,7 +80,7 @@ function checkOrder(actions: readonly Action[]): void {
   for (const { condition, line } of actions) {
     if (condition.kind !== "at") continue;
     if (condition.instructions < last) {
-      throw new InputError(
+      throw new LocatedError(
         line,
         `${condition.instructions} is before ${last}, where an earlier ` +
           `line acts: put the lines in the order of time`,
@@ -167,6 +154,6 @@ class Words {
   }
 
   #fail(problem: string): never {
-    throw new InputError(this.#line, problem);
+    throw new LocatedError(this.#line, problem);
   }
 }

@@ -103,7 +103,7 @@ export class Recorder {
       const { stamp, symbol, arguments: values } = call;
       this.#push(stamp, { kind: "call", symbol, arguments: values }, this.machine.address(symbol));
     }
-    this.#push(this.machine.instructions, event, this.machine.place);
+    this.#push(this.machine.instructions, event, this.machine.currentAddress);
     if (this.full) this.machine.interrupt();
   }
 

@@ -9,7 +9,8 @@ import type { Event, MachineEvent, Trace } from "../trace/event.ts";
 import { formatField } from "../trace/text.ts";
 import { signatures } from "./abi.ts";
 import { type EventChoice, findFunctions, managesMemory, parseEvents } from "./event_list.ts";
-import { type Action, type Condition, type Deed, InputError } from "./input.ts";
+import type { Action, Condition, Deed } from "./input.ts";
+import { LocatedError } from "./located_json.ts";
 import { type HookKind, Recorder } from "./recorder.ts";
 import { bootOptions, type Settings, writeHead } from "./settings.ts";
 import {
@@ -42,7 +43,7 @@ export interface Recording {
 
 /**
  * Records a run of `image`, named `subject`, until it has taken all input and waits for more, or
- * ends. Throws a SyntaxError or {@link InputError} for settings that do not fit the image, an
+ * ends. Throws a SyntaxError or {@link LocatedError} for settings that do not fit the image, an
  * `ImageError` if it cannot be booted. `most` limits the number of events.
  */
 export function recordTrace(
@@ -179,12 +180,12 @@ const byDeed: {
   stop: () => {},
 };
 
-/** Does what an action says; an {@link InputError} where the keyboard has not the key for it. */
+/** Does what an action says; an {@link LocatedError} where the keyboard has not the key for it. */
 function perform(machine: Machine, { deed, line }: Action): void {
   try {
     (byDeed[deed.kind] as (machine: Machine, deed: Deed) => void)(machine, deed);
   } catch (error) {
-    if (error instanceof RangeError) throw new InputError(line, error.message);
+    if (error instanceof RangeError) throw new LocatedError(line, error.message);
     throw error;
   }
 }

@@ -5,7 +5,8 @@
 import { type BootOptions, DEFAULT_RAM } from "../machine/boot.ts";
 import type { Trace } from "../trace/event.ts";
 import { DEFAULT_EVENTS, parseEvents } from "./event_list.ts";
-import { type Action, InputError, parseScript } from "./input.ts";
+import { type Action, parseScript } from "./input.ts";
+import { LocatedError } from "./located_json.ts";
 
 /** How a trace is recorded. */
 export interface Settings {
@@ -164,7 +165,7 @@ function inLine<T>(line: number, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof InputError) throw new HeadError(error.line, error.message);
+    if (error instanceof LocatedError) throw new HeadError(error.line, error.message);
     if (error instanceof SyntaxError) throw new HeadError(line, error.message);
     throw error;
   }

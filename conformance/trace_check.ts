@@ -112,7 +112,7 @@ function callerOfLeaf(machine: Machine): number | undefined {
   const call = machine.readBytes(back - CALL_BYTES >>> 0, CALL_BYTES);
   if (call.length < CALL_BYTES || call[0] !== CALL) return undefined;
   const target = back + new DataView(call.buffer).getInt32(1, true) >>> 0;
-  return machine.symbols.at(machine.place)?.symbol.address === target ? back : undefined;
+  return machine.symbols.at(machine.currentAddress)?.symbol.address === target ? back : undefined;
 }
 
 /** The report for people; `kernel` and `file` are the names that it uses. */

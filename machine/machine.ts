@@ -227,11 +227,6 @@ export class Machine {
     return this.pc.retired + this.pc.clock.skipped;
   }
 
-  /** The linear address of the next instruction; in a hook, of the one at work. */
-  get place(): number {
-    return this.#linearEip();
-  }
-
   /** COM1: what the guest sent, and a way to send to it. */
   get serial(): SerialPort {
     return this.pc.com1;

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type Action, InputError, parseScript } from "../../conformance/input.ts";
+import { type Action, parseScript } from "../../conformance/input.ts";
+import { LocatedError } from "../../conformance/located_json.ts";
 
 /** Conditions and deeds of a script, without places. */
 function read(...lines: string[]): Pick<Action, "condition" | "deed">[] {
@@ -32,7 +33,7 @@ Deno.test("parseScript reads every condition and every deed [INPUT-1]", () => {
 
 Deno.test("parseScript refuses a moment before an earlier one [INPUT-2]", () => {
   assertEquals(read("at 5 stop", "after idle stop", "at 5 stop").length, 3);
-  const error = assertThrows(() => parseScript("at 5 stop\n\nat 4 stop"), InputError, "before 5");
+  const error = assertThrows(() => parseScript("at 5 stop\n\nat 4 stop"), LocatedError, "before 5");
   assertEquals(error.line, 3);
 });
 
@@ -55,7 +56,7 @@ Deno.test("parseScript says where a line is wrong, what is expected and what is 
     ["after idle stop now", "the line should end before now"],
   ];
   for (const [line, problem] of wrong) {
-    const error = assertThrows(() => parseScript(`\n${line}`), InputError, problem);
+    const error = assertThrows(() => parseScript(`\n${line}`), LocatedError, problem);
     assertEquals(error.line, 2);
   }
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { InputError, parseScript } from "../../conformance/input.ts";
+import { parseScript } from "../../conformance/input.ts";
+import { LocatedError } from "../../conformance/located_json.ts";
 import { type Recording, recordTrace } from "../../conformance/recording.ts";
 import { defaultSettings, type Settings } from "../../conformance/settings.ts";
 import { boot } from "../../machine/boot.ts";
@@ -99,7 +100,7 @@ Deno.test("recordTrace refuses keys that do not exist before it runs [RECORDING-
   for (const deed of ['type "\\u00e9"', "press AnyKey", "hold Shift", "release x"]) {
     const error = assertThrows(
       () => record(kernel(COUNTING), { input: `after idle stop\nafter idle ${deed}` }),
-      InputError,
+      LocatedError,
       "not",
     );
     assertEquals(error.line, 2);

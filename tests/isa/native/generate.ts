@@ -2,7 +2,7 @@
  * Writes fixtures/isa/*.trace anew: stimuli from here, responses from the host processor.
  * Spec: specs/isa/vectors.md. Needs gcc with 32-bit libraries and an x86 host.
  *
- *     deno run -A tests/isa/native/generate.ts
+ *     deno run --allow-write --allow-run tests/isa/native/generate.ts
  */
 import { arithmetic } from "./arithmetic.ts";
 import { bits } from "./bits.ts";
