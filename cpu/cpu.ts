@@ -120,8 +120,9 @@ export interface CpuSaved {
   readonly halted: boolean;
   /** The level of the INTR pin. */
   readonly interruptLine: boolean;
-  /** Deliveries since the last completed instruction, and how many were completed at the last one. */
+  /** Deliveries since the last completed instruction. */
   readonly fruitless: number;
+  /** How many instructions were completed at the last delivery. */
   readonly deliveredAt: number;
   /** The TLB and A20. */
   readonly paging: PagingState;
